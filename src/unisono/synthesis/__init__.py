@@ -1,0 +1,6 @@
+"""Tokens to mel to wave: the speech decoder of the CosyVoice-1 family, and its parts."""
+
+from unisono.synthesis.mel import MelConfig, MelSpectrogram
+from unisono.synthesis.vocoder import HiFTConfig, HiFTVocoder
+
+__all__ = ["HiFTConfig", "HiFTVocoder", "MelConfig", "MelSpectrogram"]
