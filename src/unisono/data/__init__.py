@@ -1,0 +1,1 @@
+"""Training data: manifests of audio clips, data sets, batches and augmentation."""
