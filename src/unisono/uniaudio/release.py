@@ -1,0 +1,184 @@
+"""Published checkpoints: the release of UniAudio-Token, and tokenizers laid out like GLM-4-Voice's.
+
+Files of the release: `tokenizer/{config.json, model*.safetensors, preprocessor_config.json}` and
+`decoder/{config.yaml, flow.pt, hift.pt}`. A folder with the tokenizer's files alone encodes only.
+Source: reference page sections 1, 2 and 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unisono.errors import ConfigError, ModelError
+from unisono.uniaudio.hyperyaml import Node, nodes, plain, read_hyperyaml
+
+# The classes that a decoder config may ask for; each stands for a module of ours.
+_FLOW = {"MaskedDiffWithXvec"}
+_ENCODERS = {"ConformerEncoder": "conformer", "BlockConformerEncoder": "block"}
+_PARTS = {"InterpolateRegulator", "ConditionalCFM", "ConditionalDecoder", "DictConfig"}
+_VOCODER = {"HiFTGenerator", "ConvRNNF0Predictor"}
+_KNOWN = _FLOW | set(_ENCODERS) | _PARTS | _VOCODER
+# Nodes outside `flow` and `hift` that released configs carry; they are not used, never called.
+_UNUSED_HOMES = ("cosyvoice.", "matcha.", "whisper.")
+_SEEDERS = {
+    "random.seed",
+    "numpy.random.seed",
+    "torch.manual_seed",
+    "torch.cuda.manual_seed",
+    "torch.cuda.manual_seed_all",
+}
+# Arguments that only training looks at.
+_TRAINING_ONLY = {"output_type", "only_mask_loss"}
+
+
+def is_tokenizer_folder(folder: Path) -> bool:
+    """Whether `folder` holds a tokenizer's config in the published form."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return False
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, dict) and "quantize_vocab_size" in values
+
+
+def read_tokenizer(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """Encoder config, preprocessor config and tensors of a published tokenizer folder."""
+    config = _read_json(folder / "config.json")
+    features = _read_json(folder / "preprocessor_config.json")
+    return config, features, read_safetensors(folder)
+
+
+def read_decoder(folder: Path) -> dict[str, Any]:
+    """Config and tensors of a published decoder folder.
+
+    Returns `{"flow": dict, "vocoder": dict, "flow_state": tensors, "vocoder_state": tensors}`
+    with config dicts in reference form.
+    """
+    for name in ("config.yaml", "flow.pt", "hift.pt"):
+        if not (folder / name).is_file():
+            raise ModelError(f"The decoder folder {folder} has no {name}; restore the file.")
+    flow, vocoder = read_decoder_config(folder / "config.yaml")
+    return {
+        "flow": flow,
+        "vocoder": vocoder,
+        "flow_state": read_pt(folder / "flow.pt"),
+        "vocoder_state": read_pt(folder / "hift.pt"),
+    }
+
+
+def read_decoder_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Flow and vocoder arguments from a HyperPyYAML file, as plain dicts in reference form."""
+    values = read_hyperyaml(path)
+    for key, value in values.items():
+        for node in nodes(value):
+            used = key in ("flow", "hift")
+            harmless = node.target in _SEEDERS or node.target.startswith(_UNUSED_HOMES)
+            if node.name not in _KNOWN and (used or not harmless):
+                raise ConfigError(
+                    f"{path} asks for '{node.target}', which unisono does not know and will not "
+                    f"build; known classes: {', '.join(sorted(_KNOWN))}."
+                )
+    for key, names in (("flow", _FLOW), ("hift", {"HiFTGenerator"})):
+        node = values.get(key)
+        if not isinstance(node, Node) or node.name not in names or not isinstance(
+            node.arguments, dict
+        ):
+            raise ConfigError(f"{path} does not describe '{key}' as !new:{'|'.join(sorted(names))}.")
+    return _flow_arguments(values["flow"].arguments, path), plain(
+        values["hift"].arguments, _VOCODER, path
+    )
+
+
+def read_pt(path: Path) -> dict[str, Tensor]:
+    """A plain state dict; `ModelError` for anything that could hold code."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        raise ModelError(
+            f"{path} was refused: it is damaged or may contain code; only plain tensors are read "
+            "(torch.load with weights_only). Get the file again from its source."
+        ) from error
+    except Exception as error:  # the unpickler meets bytes it was never written for
+        raise ModelError(
+            f"{path} was refused: it is no file of plain tensors and may contain code."
+        ) from error
+    if not isinstance(state, dict):
+        raise ModelError(f"{path} holds {type(state).__name__}, not a state dict of tensors.")
+    # Training scripts leave their counters in the file.
+    tensors = {k: v for k, v in state.items() if k not in ("epoch", "step")}
+    strange = [str(k) for k, v in tensors.items() if not isinstance(v, Tensor)]
+    if strange or not tensors:
+        raise ModelError(
+            f"{path} is not a plain state dict"
+            + (f": '{strange[0]}' is no tensor." if strange else ": it is empty.")
+        )
+    return tensors
+
+
+def read_safetensors(folder: Path) -> dict[str, Tensor]:
+    """Tensors of `model.safetensors`, or of the shards that its index names."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    index = folder / "model.safetensors.index.json"
+    files = [folder / "model.safetensors"]
+    if not files[0].is_file() and index.is_file():
+        named = _read_json(index).get("weight_map")
+        if not isinstance(named, dict) or not named:
+            raise ModelError(f"{index} has no weight_map; restore the file.")
+        shards = sorted({str(value) for value in named.values()})
+        if any(Path(name).name != name for name in shards):
+            raise ModelError(f"{index} names a file outside its folder; it was refused.")
+        files = [folder / name for name in shards]
+    tensors: dict[str, Tensor] = {}
+    for path in files:
+        if not path.is_file():
+            raise ModelError(f"The model folder {folder} has no {path.name}; restore the file.")
+        try:
+            tensors.update(load_file(path))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(
+                f"{path} is damaged or no safetensors file ({error}); get it again."
+            ) from error
+    return tensors
+
+
+def fingerprint(codebook: Tensor) -> str:
+    """Short id of a codebook: equal wherever the same checkpoint lies."""
+    data = codebook.detach().float().contiguous().cpu().numpy().tobytes()
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _flow_arguments(arguments: dict[str, Any], path: Path) -> dict[str, Any]:
+    encoder = arguments.get("encoder")
+    if not isinstance(encoder, Node) or encoder.name not in _ENCODERS:
+        raise ConfigError(f"{path} has no known flow encoder; known: {', '.join(_ENCODERS)}.")
+    values = plain(arguments, _KNOWN, path)
+    for key in _TRAINING_ONLY:
+        values.pop(key, None)
+    values["encoder_kind"] = _ENCODERS[encoder.name]
+    cfm = values.get("decoder", {}).get("cfm_params")
+    if isinstance(cfm, dict) and set(cfm) == {"content"}:
+        values["decoder"]["cfm_params"] = cfm["content"]
+    return values
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelError(f"The model folder {path.parent} has no {path.name}; restore the file.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is not readable JSON ({error}); restore the file.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} holds {type(values).__name__}, not a JSON object.")
+    return values
