@@ -235,11 +235,27 @@ def _nearest_chunk(states: Tensor, book: Tensor, norms: Tensor) -> Tensor:
     # A bound on the rounding of the expanded form, generous: a second look only costs time.
     size = states.square().sum(-1) + norms.max()
     close = distances <= (smallest + 1e-6 * size)[:, None]
-    for row in (close.sum(-1) > 1).nonzero().flatten().tolist():
-        rivals = close[row].nonzero().flatten()
-        exact = (book[rivals].double() - states[row].double()).square().sum(-1)
-        ids[row] = rivals[exact.argmin()]
+    rows = (close.sum(-1) > 1).nonzero().flatten()
+    for part in rows.split(256):
+        ids[part] = _nearest_rival(states[part], book, close[part], ids[part])
     return ids
+
+
+def _nearest_rival(states: Tensor, book: Tensor, close: Tensor, ids: Tensor) -> Tensor:
+    """Nearest of the codes in `close [R, V]` for `states [R, D]`, in float64; lowest on a tie.
+
+    At most 16 codes a state are compared, among them the float32 choice `ids [R]`: more only
+    come close in a codebook that has collapsed.
+    """
+    wanted = min(16, int(close.sum(-1).max()))
+    codes = close.shape[-1]
+    order = torch.arange(codes, 0, -1, device=close.device)  # the lowest index is the largest
+    rank, rivals = (close * order).topk(wanted, dim=-1)
+    crowded = close.sum(-1) > wanted
+    rivals[:, -1] = torch.where(crowded, ids, rivals[:, -1])
+    exact = (book[rivals].double() - states[:, None].double()).square().sum(-1)
+    exact = exact.masked_fill(rank == 0, torch.inf)
+    return rivals.gather(-1, exact.argmin(-1, keepdim=True)).squeeze(-1)
 
 
 def _draw(available: int, wanted: int, generator: torch.Generator | None) -> Tensor:

@@ -76,9 +76,8 @@ class UniAudioPreTrainedModel(PreTrainedModel):
     config_class = UniAudioConfig
     config: UniAudioConfig
     main_input_name = "input_features"
-    input_modalities = ("audio",)
     supports_gradient_checkpointing = True
-    _no_split_modules = ("WhisperEncoderLayer", "WhisperDecoderLayer")
+    _no_split_modules = ["WhisperEncoderLayer", "WhisperDecoderLayer"]  # noqa: RUF012
     _supports_sdpa = True
 
     @torch.no_grad()

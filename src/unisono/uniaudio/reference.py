@@ -69,9 +69,7 @@ def load_encoder_state(encoder: UniAudioEncoder, state: Mapping[str, Tensor]) ->
         encoder.quantizer.steps.zero_()
 
 
-def load_full_state(
-    model: UniAudioForConditionalGeneration, state: Mapping[str, Tensor]
-) -> None:
+def load_full_state(model: UniAudioForConditionalGeneration, state: Mapping[str, Tensor]) -> None:
     """Load a full checkpoint: `model.encoder.*`, `model.decoder.*`; `proj_out` is tied."""
     names = {}
     for name in model.state_dict():
