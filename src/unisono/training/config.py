@@ -1,0 +1,118 @@
+"""Typed training configs: YAML as data, dotted overrides, unknown keys refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unisono.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A part of a config; a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class OptimizerSection(Section):
+    """AdamW with linear warm-up and a cosine to `floor` times the base rate."""
+
+    lr: float = Field(2e-4, gt=0)
+    rates: dict[str, float] = Field(default_factory=dict)
+    """Learning rates of parameters whose name starts with the key; the longest key wins."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup: int = Field(100, ge=0)
+    floor: float = Field(0.1, ge=0, le=1)
+    clip_norm: float = Field(1.0, gt=0)
+
+
+class DataSection(Section):
+    """Which clips, and how they are put together into sequences and batches."""
+
+    train: list[str] = Field(min_length=1)
+    valid: list[str] = Field(default_factory=list)
+    batch_seconds: float = Field(40.0, gt=0)
+    sequence_seconds: tuple[float, float] = (3.0, 20.0)
+    kinds: list[str] = Field(default_factory=lambda: ["speech"])
+    weights: dict[str, float] = Field(default_factory=dict)
+    """Share of a source's clips that an epoch uses: 0 leaves it out, 2 repeats it."""
+
+
+class TrainConfig(Section):
+    """One training stage. `task` names the stage; `options` is the stage's own section."""
+
+    task: str
+    out: Path
+    seed: int = 0
+    steps: int = Field(gt=0)
+    accumulate: int = Field(1, ge=1)
+    precision: str = Field("no", pattern="^(no|fp16|bf16)$")
+    device: str = "auto"
+    log_every: int = Field(10, ge=1)
+    evaluate_every: int = Field(250, ge=1)
+    save_every: int = Field(250, ge=1)
+    save_minutes: float = Field(10.0, gt=0)
+    keep: int = Field(2, ge=1)
+    data: DataSection
+    optimizers: dict[str, OptimizerSection]
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML training config and apply `section.key=value` overrides.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, a key is unknown, or a value has the
+            wrong type; the sentence names the file and the key.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not plain YAML ({reason}); tags are refused") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: a config is a YAML mapping, see configs/debug.yaml")
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """All problems of a pydantic error in one sentence: `key: problem; key: problem`."""
+    parts = (
+        f"{'.'.join(str(place) for place in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors()
+    )
+    return "; ".join(parts)
+
+
+def parse_options(section: type[Section], options: dict[str, Any], task: str) -> Any:
+    """The task's own `options` as its typed section, or a ConfigError that names the key."""
+    try:
+        return section.model_validate(options)
+    except ValidationError as error:
+        raise ConfigError(f"options of task {task}: {describe(error)}") from error
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"override {override!r}: write it as key=value, e.g. steps=100")
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"override {override!r}: {parent} is not a section")
+    node[last] = yaml.safe_load(text)

@@ -1,0 +1,79 @@
+"""What an encoder is trained through: small networks on top of the tokens, thrown away later."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import WhisperConfig
+from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer
+
+
+class PhonemeHead(nn.Module):
+    """Quantized states → phoneme logits for CTC: projection, Transformer layers, linear (ours).
+
+    Args:
+        dim: width of the quantized states.
+        symbols: size of the phoneme inventory; class 0 is CTC's blank, so logits have one more.
+    """
+
+    def __init__(self, dim: int, symbols: int, width: int = 256, layers: int = 2) -> None:
+        super().__init__()
+        self.inward = nn.Linear(dim, width)
+        self.position = nn.Conv1d(width, width, 15, padding=7, groups=width)
+        self.layers = transformer(width, layers)
+        self.norm = nn.LayerNorm(width)
+        self.outward = nn.Linear(width, symbols + 1)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """`states [B, T, dim]`, `mask [B, T]` → log probabilities `[B, T, symbols + 1]`."""
+        x = self.inward(states) * mask[..., None]
+        x = x + self.position(x.transpose(1, 2)).transpose(1, 2)
+        x = run_layers(self.layers, x, mask)
+        return F.log_softmax(self.outward(self.norm(x)), dim=-1)
+
+
+class MelHead(nn.Module):
+    """Quantized states → the mel frames of each token (ours): convolutions at token rate.
+
+    Args:
+        dim: width of the quantized states.
+        out: numbers a token, i.e. mel bands times mel frames a token.
+    """
+
+    def __init__(self, dim: int, out: int, width: int = 384, layers: int = 3) -> None:
+        super().__init__()
+        self.inward = nn.Linear(dim, width)
+        self.convs = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
+        self.outward = nn.Linear(width, out)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """`states [B, T, dim]`, `mask [B, T]` → `[B, T, out]`."""
+        x = self.inward(states)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            y = norm(x) * mask[..., None]
+            x = x + F.gelu(conv(y.transpose(1, 2)).transpose(1, 2))
+        return self.outward(x)
+
+
+def transformer(width: int, layers: int) -> nn.ModuleList:
+    """Whisper's encoder layers at another width, 64 dimensions a head, no dropout."""
+    config = WhisperConfig(
+        d_model=width,
+        encoder_attention_heads=max(1, width // 64),
+        encoder_ffn_dim=4 * width,
+        dropout=0.0,
+        attn_implementation="sdpa",
+    )
+    return nn.ModuleList(WhisperEncoderLayer(config) for _ in range(layers))
+
+
+def run_layers(layers: nn.ModuleList, x: Tensor, mask: Tensor) -> Tensor:
+    """`x [B, T, D]` through encoder layers that see only the frames of `mask [B, T]`."""
+    allowed = mask.bool()[:, None, None, :].expand(-1, 1, x.shape[1], -1)
+    bias = torch.zeros_like(allowed, dtype=x.dtype).masked_fill(~allowed, torch.finfo(x.dtype).min)
+    for layer in layers:
+        out = layer(x, bias)
+        x = out[0] if isinstance(out, tuple) else out
+    return x

@@ -1,0 +1,27 @@
+"""Training stages by name. A new stage is one file here and one line in `TASKS`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from unisono.errors import ConfigError
+from unisono.training.config import TrainConfig
+from unisono.training.loop import Task
+
+TASKS = {
+    "encoder": ("unisono.training.tasks.encoder", "EncoderTask"),
+    "flow": ("unisono.training.tasks.flow", "FlowTask"),
+    "vocoder": ("unisono.training.tasks.vocoder", "VocoderTask"),
+}
+
+
+def build_task(config: TrainConfig) -> Task:
+    """The stage that `config.task` names, built with its data.
+
+    Raises:
+        ConfigError: no such stage, or a wrong option.
+    """
+    if config.task not in TASKS:
+        raise ConfigError(f"task {config.task!r} is unknown; there are {', '.join(sorted(TASKS))}")
+    module, name = TASKS[config.task]
+    return getattr(import_module(module), name)(config)

@@ -1,0 +1,165 @@
+"""Stage: HiFT vocoder, mel → wave; spectral losses first, then adversarial as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from unisono.data.dataset import ClipSet
+from unisono.errors import require_extra
+from unisono.synthesis.mel import MelConfig, MelSpectrogram
+from unisono.synthesis.vocoder import HiFTVocoder
+from unisono.training.config import Section, TrainConfig, parse_options
+from unisono.training.discriminators import WaveDiscriminator
+from unisono.training.losses import (
+    MultiResolutionSTFTLoss,
+    discriminator_loss,
+    feature_matching,
+    generator_loss,
+)
+
+
+class VocoderOptions(Section):
+    """Options of the vocoder stage."""
+
+    vocoder: dict[str, Any]
+    """HiFT config in the reference's form."""
+    mel: dict[str, Any]
+    segment_seconds: float = Field(0.5, gt=0)
+    adversarial_from: int = Field(10**9, ge=0)
+    """First step with the discriminator."""
+    discriminator_every: int = Field(1, ge=1)
+    discriminator: dict[str, Any] = Field(default_factory=dict)
+    mel_weight: float = 1.0
+    stft_weight: float = 1.0
+    adversarial_weight: float = 0.1
+    matching_weight: float = 1.0
+    f0_weight: float = 0.01
+    valid_seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Waves `[B, n]` and their fundamental `[B, frames]` in Hz, 0 where unvoiced."""
+
+    wave: Tensor
+    f0: Tensor
+
+
+class VocoderTask:
+    """Trains `HiFTVocoder` on random crops; the true F0 drives the source (ours)."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.options: VocoderOptions = parse_options(VocoderOptions, config.options, config.task)
+        self.pyworld = require_extra("pyworld", "train")
+        data = config.data
+        mel = MelConfig(**self.options.mel)
+        self.clips = ClipSet(data.train, data.kinds, data.weights, mel.rate)
+        self.valid = ClipSet(data.valid or data.train, data.kinds, None, mel.rate)
+        self.mel = MelSpectrogram(mel)
+        self.stft_loss = MultiResolutionSTFTLoss()
+        torch.manual_seed(config.seed)
+        self.vocoder = HiFTVocoder.from_reference(self.options.vocoder)
+        self.modules: dict[str, nn.Module] = {"vocoder": self.vocoder}
+        self.players: dict[str, tuple[str, ...]] = {"generator": ("vocoder",)}
+        if self.options.adversarial_from < config.steps:
+            self.discriminator = WaveDiscriminator(**self.options.discriminator)
+            self.modules["discriminator"] = self.discriminator
+            self.players["discriminator"] = ("discriminator",)
+        self.frames = int(self.options.segment_seconds * mel.rate) // mel.hop
+        durations = np.array([item.duration for item in self.clips.items])
+        self._shares = np.cumsum(durations) / durations.sum()
+
+    def batch(self, step: int) -> Segments:
+        """Random crops of this step; clips weighted by their length."""
+        rng = np.random.default_rng((self.config.seed, 1, step))
+        count = max(1, round(self.config.data.batch_seconds / self.options.segment_seconds))
+        places = np.searchsorted(self._shares, rng.random(count))
+        return self._segments(self.clips, places, rng)
+
+    def losses(self, batch: Segments, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        """First the discriminator's turn, once it plays; then the generator's."""
+        device = next(self.vocoder.parameters()).device
+        real, f0 = batch.wave.to(device), batch.f0.to(device)
+        self.mel.to(device)
+        mel = self.mel(real)
+        made, _ = self.vocoder(mel, f0=f0)
+        adversarial = step >= self.options.adversarial_from
+        if adversarial and step % self.options.discriminator_every == 0:
+            scores_real, _ = self.discriminator(real)
+            scores_made, _ = self.discriminator(made.detach())
+            yield "discriminator", discriminator_loss(scores_real, scores_made), {}
+        options = self.options
+        stft = self.stft_loss(made, real)
+        mel_error = F.l1_loss(self.mel(made), mel)
+        predicted = self.vocoder.f0(mel)
+        f0_error = F.l1_loss(predicted, f0)
+        loss = options.stft_weight * stft + options.mel_weight * mel_error
+        loss = loss + options.f0_weight * f0_error
+        figures = {"stft": stft.item(), "mel": mel_error.item(), "f0": f0_error.item()}
+        if adversarial:
+            self.discriminator.requires_grad_(False)
+            with torch.no_grad():
+                _, features_real = self.discriminator(real)
+            scores, features = self.discriminator(made)
+            self.discriminator.requires_grad_(True)
+            fooled, matching = generator_loss(scores), feature_matching(features_real, features)
+            loss = loss + options.adversarial_weight * fooled + options.matching_weight * matching
+            figures |= {"fooled": fooled.item(), "matching": matching.item()}
+        yield "generator", loss, figures
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Spectral errors on fixed held-out crops with the predicted F0, as used for real."""
+        rng = np.random.default_rng(0)
+        count = max(1, round(self.options.valid_seconds / self.options.segment_seconds))
+        places = rng.integers(0, len(self.valid), count)
+        batch = self._segments(self.valid, places, rng)
+        device = next(self.vocoder.parameters()).device
+        real = batch.wave.to(device)
+        mel = self.mel.to(device)(real)
+        made, _ = self.vocoder(mel, generator=torch.Generator(device).manual_seed(0))
+        voiced = batch.f0.to(device) > 0
+        off = (self.vocoder.f0(mel) - batch.f0.to(device)).abs()[voiced]
+        return {
+            "stft": float(self.stft_loss(made, real)),
+            "mel": float(F.l1_loss(self.mel(made), mel)),
+            "f0_hz": float(off.mean()) if voiced.any() else 0.0,
+        }
+
+    def extra_state(self) -> dict[str, Any]:
+        """Nothing beyond the modules."""
+        return {}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+    def _segments(self, clips: ClipSet, places: np.ndarray, rng: np.random.Generator) -> Segments:
+        rate, hop = self.mel.config.rate, self.mel.config.hop
+        length = self.frames * hop
+        waves, pitches = [], []
+        for place in places:
+            duration = clips.items[place].duration
+            offset = rng.uniform(0, max(0.0, duration - length / rate))
+            wave = clips.read(int(place), offset, min(duration, length / rate))[:length]
+            wave = np.pad(wave, (0, length - len(wave)))
+            waves.append(wave * np.float32(10 ** rng.uniform(-0.5, 0.1)))
+            pitches.append(self._pitch(wave.astype(np.float64), rate, hop))
+        return Segments(
+            torch.from_numpy(np.stack(waves)), torch.from_numpy(np.stack(pitches)).float()
+        )
+
+    def _pitch(self, wave: np.ndarray, rate: int, hop: int) -> np.ndarray:
+        """WORLD's F0 (DIO + StoneMask) at the mel's frames, 0 where unvoiced: `[frames]`."""
+        f0, times = self.pyworld.dio(
+            wave, rate, f0_floor=60.0, f0_ceil=600.0, frame_period=1000 * hop / rate
+        )
+        return self.pyworld.stonemask(wave, f0, times, rate)[: self.frames]
