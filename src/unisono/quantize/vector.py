@@ -236,7 +236,7 @@ def _nearest_chunk(states: Tensor, book: Tensor, norms: Tensor) -> Tensor:
     size = states.square().sum(-1) + norms.max()
     close = distances <= (smallest + 1e-6 * size)[:, None]
     rows = (close.sum(-1) > 1).nonzero().flatten()
-    for part in rows.split(256):
+    for part in rows.split(256) if len(rows) else ():
         ids[part] = _nearest_rival(states[part], book, close[part], ids[part])
     return ids
 
