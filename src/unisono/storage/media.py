@@ -133,7 +133,8 @@ def _soundfile_blocks(path: Path, sound: soundfile.SoundFile) -> Iterator[NDArra
         try:
             block = sound.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise _broken(path, done, error.error_string.strip(" .")) from error
+            reason = error.error_string.removeprefix("Error : ").strip(" .")
+            raise _broken(path, done, reason) from error
         if not len(block):
             break
         done += len(block)
@@ -145,8 +146,10 @@ def _soundfile_blocks(path: Path, sound: soundfile.SoundFile) -> Iterator[NDArra
 
 
 def _check_promise(path: Path, sound: soundfile.SoundFile) -> None:
-    """Refuse a wav whose data ends early: libsndfile shortens it and says so only in its log."""
+    """Refuse a wav or ogg that ends early: libsndfile shortens it and raises nothing."""
     found = re.search(r"data : (\d+) \(should be (\d+)\)", sound.extra_info)
+    if sound.format == "OGG" and _ends_inside_page(path):
+        raise _broken(path, sound.frames, "it ends inside an Ogg page")
     if found is None:
         return
     promised, present = int(found[1]), int(found[2])
@@ -154,6 +157,19 @@ def _check_promise(path: Path, sound: soundfile.SoundFile) -> None:
     if present < promised < 0x7FFF0000:
         reason = f"its header promises {promised} bytes, {present} are there"
         raise _broken(path, sound.frames, reason)
+
+
+def _ends_inside_page(path: Path) -> bool:
+    """Whether the last Ogg page (RFC 3533: 27 bytes, segment table, segments) is cut short."""
+    with path.open("rb") as file:
+        # A page has at most 65,307 bytes.
+        file.seek(max(0, path.stat().st_size - 65_307))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return True
+    table = page[27 : 27 + page[26]]
+    return len(page) < 27 + len(table) + sum(table)
 
 
 # PyAV
@@ -166,8 +182,8 @@ def _open_av(path: Path) -> Iterator[MediaSource]:
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
     try:
         container = av.open(os.fspath(path.resolve()), options=options)
-    except (av.FFmpegError, ValueError) as error:
-        raise _not_audio(path) from error
+    except av.FFmpegError as error:
+        raise _not_audio(path, f"FFmpeg: {error.strerror}") from error
     with container:
         if not container.streams.audio:
             raise AudioError(f"{path} holds no audio; give a file with an audio track")

@@ -83,10 +83,12 @@ def _to_int8(name: str, tensor: Tensor) -> tuple[Tensor, Tensor]:
     if tensor.dim() < 2 or not tensor.is_floating_point():
         raise ValueError(f"{name} must be a float tensor of two or more dimensions to be int8")
     rows = tensor.float().flatten(1)
-    # Rounded up to float16 where needed: a scale too small would clip the row's largest value.
-    # The smallest float16 stands in for rows of zeros.
-    exact = rows.abs().amax(dim=1) / 127
-    scale = exact.half().clamp_min(2.0**-24)
+    largest = rows.abs().amax(dim=1)
+    scale = (largest / 127).half()
+    # Tiny scales are coarse in float16: one rounded down would clip the row's largest value, and
+    # one rounded to zero would lose the row. Rows of zeros take any scale.
+    low = (scale.float() * 127.5 < largest) | (scale == 0)
+    scale = torch.where(low, scale + 2.0**-24, scale)
     if not torch.isfinite(scale).all():
         raise ValueError(f"{name} holds values too large, or not finite, for int8 rows")
     codes = (rows / scale.float()[:, None]).round().clamp(-127, 127)
