@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from unisono.errors import ConfigError, ModelError
 
+from unisono.errors import ConfigError, ModelError
 from unisono.synthesis import HiFTVocoder
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "hift.safetensors"

@@ -1,6 +1,15 @@
 """Tokens to mel to wave: the speech decoder of the CosyVoice-1 family, and its parts."""
 
+from unisono.synthesis.flow import FlowConfig, FlowDecoder, FlowLoss
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.vocoder import HiFTConfig, HiFTVocoder
 
-__all__ = ["HiFTConfig", "HiFTVocoder", "MelConfig", "MelSpectrogram"]
+__all__ = [
+    "FlowConfig",
+    "FlowDecoder",
+    "FlowLoss",
+    "HiFTConfig",
+    "HiFTVocoder",
+    "MelConfig",
+    "MelSpectrogram",
+]
