@@ -9,8 +9,9 @@ import unicodedata
 
 from unisono.errors import DataError
 
-VOICES = {"en": "en-us", "fr": "fr-fr", "es": "es", "pt_br": "pt-br", "zh_cn": "cmn"}
-_DROPPED = re.compile(r"\([a-z-]+\)|[ˈˌ͜͡‿_|\u200d-]")
+VOICES = {"en": "en-us", "no": "nb"}
+_DROPPED = re.compile(r"""\([a-z-]+\)|[ˈˌ͜͡‿_|"^\u200d-]""")
+_REPAIRED = str.maketrans({"?": "ʔ", "ε": "ɛ"})  # eSpeak's Danish and Greek slip these in
 _UTF8, _IPA = 1, 2
 _SYNCHRONOUS = 2
 
@@ -54,4 +55,5 @@ class Phonemizer:
 
 def normalize(ipa: str) -> str:
     """Drop stress, ties and language switches such as `(en)`; keep length; single spaces."""
-    return " ".join(_DROPPED.sub("", unicodedata.normalize("NFC", ipa)).split())
+    ipa = unicodedata.normalize("NFC", ipa).translate(_REPAIRED)
+    return " ".join(_DROPPED.sub("", ipa).split())

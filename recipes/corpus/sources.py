@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from recipes.corpus import asterisk, fillets, hedgewars, pocketsphinx, tuxpaint
+from recipes.corpus import asterisk, fillets, hedgewars, kde, pocketsphinx, synthesis, tuxpaint
 from recipes.corpus.build import Source
 from recipes.corpus.table import PACKAGES
 
@@ -31,4 +31,13 @@ def all_sources() -> tuple[Source, ...]:
             evaluation=True,
         ),
         Source("pocketsphinx", "BSD-2-Clause", pocketsphinx.transcribed, evaluation=True),
+        Source("klettres", "GPL-2.0", kde.letters, phase=2),
+        Source("ktuberling", "GPL-2.0", kde.words, phase=2),
+        *(
+            Source(
+                f"flite-{voice}", "BSD-like", partial(synthesis.flite, voice=voice), phase=2
+            )
+            for voice in ("kal16", "awb", "rms", "slt")
+        ),
+        Source("piper-joe", "CC0-1.0", synthesis.joe, phase=2),
     )

