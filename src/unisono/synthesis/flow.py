@@ -25,7 +25,8 @@ class FlowConfig:
     """Sizes of a flow decoder, with the reference's argument names.
 
     `input_frame_rate` in tokens per second; `mel` (ours) the mel's `rate` and `hop`, which give
-    the number of frames; `spk_embed_dim` 0 (ours): no speaker vector, and then the estimator's
+    the number of frames, and optionally the `mean` and `std` that the network's mel is
+    normalised by (0 and 1 in the reference); `spk_embed_dim` 0 (ours): no speaker vector, and then the estimator's
     in_channels are 3 × mel instead of 4 × mel.
     """
 
@@ -38,7 +39,7 @@ class FlowConfig:
     encoder: Mapping[str, Any] = field(default_factory=dict)
     length_regulator: Mapping[str, Any] = field(default_factory=dict)
     decoder: Mapping[str, Any] = field(default_factory=dict)
-    mel: Mapping[str, int] = field(default_factory=lambda: {"rate": 22050, "hop": 256})
+    mel: Mapping[str, float] = field(default_factory=lambda: {"rate": 22050, "hop": 256})
     output_type: str = "mel"
     only_mask_loss: bool = True
 
@@ -51,8 +52,10 @@ class FlowConfig:
         allowed = {"in_channels", "n_spks", "spk_emb_dim", "cfm_params", "estimator"}
         if unknown := sorted(set(config.decoder) - allowed):
             raise ConfigError(f"The flow config's decoder has unknown keys: {', '.join(unknown)}.")
-        if set(config.mel) != {"rate", "hop"}:
-            raise ConfigError("The flow config's mel must have exactly the keys rate and hop.")
+        if not {"rate", "hop"} <= set(config.mel) <= {"rate", "hop", "mean", "std"}:
+            raise ConfigError(
+                "The flow config's mel must have the keys rate and hop, and may have mean and std."
+            )
         return config
 
 
@@ -169,14 +172,15 @@ class FlowDecoder(nn.Module):
         mu = self._mu(token_ids, lengths, frames, mask)
         known = torch.zeros_like(mu)
         if prompt_mel is not None:
-            known[:, :, :cut] = _channels_first(prompt_mel, mels, cut)
+            known[:, :, :cut] = self._normalise(_channels_first(prompt_mel, mels, cut))
         x = self._start(mu, counts, noise, seed, generator)
         x = self._sample(
             masked(x, mask), mu, self._voice(speaker, batch, mu), known, mask, steps,
             self.sampling.inference_cfg_rate if guidance is None else guidance,
             guidance_interval or (0.0, 1.0), solver or self.sampling.solver,
         )  # fmt: skip
-        return x[:, :, cut:]
+        x = x * self.config.mel.get("std", 1.0) + self.config.mel.get("mean", 0.0)
+        return masked(x, mask)[:, :, cut:]
 
     def loss(
         self,
@@ -198,6 +202,7 @@ class FlowDecoder(nn.Module):
             return torch.rand(batch, generator=generator).to(mel)
 
         mask = length_mask(mel_lengths, frames)[:, None].to(mel)
+        mel = self._normalise(mel)
         mu = self._mu(token_ids, lengths, mel_lengths, mask)
         if mu.shape[2] != frames:
             raise ValueError("mel must be exactly as long as the largest of mel_lengths")
@@ -215,6 +220,10 @@ class FlowDecoder(nn.Module):
         error = functional.mse_loss(velocity * mask, (mel - scale * z) * mask, reduction="sum")
         prior = functional.l1_loss(mu * mask, mel * mask, reduction="sum")
         return FlowLoss(error / real, prior / real, mu)
+
+    def _normalise(self, mel: Tensor) -> Tensor:
+        """A mel as the network sees it."""
+        return (mel - self.config.mel.get("mean", 0.0)) / self.config.mel.get("std", 1.0)
 
     def _join(
         self,
