@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import WhisperConfig
 
 from unisono.errors import ConfigError
@@ -82,10 +83,8 @@ class UniAudioConfig(WhisperConfig):
         values.setdefault("attn_implementation", "sdpa")
         try:
             return cls(**values)
-        except ConfigError:
-            raise
-        except (TypeError, ValueError) as error:
-            # The validation of transformers: several lines, of which the first names the field.
+        except (TypeError, ValueError, StrictDataclassError) as error:
+            # The validation of transformers, which speaks in several lines.
             reason = " ".join(str(error).split())
             raise ConfigError(f"UniAudio config: {reason}") from error
 
