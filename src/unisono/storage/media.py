@@ -153,7 +153,7 @@ def _check_promise(path: Path, sound: soundfile.SoundFile) -> None:
     if found is None:
         return
     promised, present = int(found[1]), int(found[2])
-    # Recorders that stream leave 0 or nearly 2**31 or 2**32 there, meaning "until the end".
+    # Recorders that stream leave nearly 2**31 or 2**32 there, meaning "until the end".
     if present < promised < 0x7FFF0000:
         reason = f"its header promises {promised} bytes, {present} are there"
         raise _broken(path, sound.frames, reason)
@@ -188,6 +188,9 @@ def _open_av(path: Path) -> Iterator[MediaSource]:
         if not container.streams.audio:
             raise AudioError(f"{path} holds no audio; give a file with an audio track")
         stream = container.streams.audio[0]
+        # A raw demuxer chosen by the suffix alone finds a stream in anything, but no facts of it.
+        if not stream.channels or not stream.rate:
+            raise _not_audio(path)
         length = 0
         if stream.duration is not None and stream.time_base is not None:
             length = round(stream.duration * stream.time_base * stream.rate)
