@@ -25,6 +25,7 @@ class ClipSet:
         kinds: which of speech, music, sound to keep.
         weights: share of a source's clips to use; 0 leaves a source out, 2 repeats it.
         rate: sample rate in Hz of what `read` returns.
+        split: train, valid or eval; training code never asks for eval.
     """
 
     def __init__(
@@ -33,19 +34,21 @@ class ClipSet:
         kinds: Sequence[str] = ("speech",),
         weights: Mapping[str, float] | None = None,
         rate: int = 16_000,
+        split: str = "train",
     ) -> None:
         self.rate = rate
         self.items: list[ManifestItem] = []
         self.folders: list[Path] = []
         for manifest in map(Path, manifests):
             for item in read_manifest(manifest):
-                if item.kind not in kinds:
+                if item.kind not in kinds or item.split != split:
                     continue
                 for _ in range(_copies(item, weights or {})):
                     self.items.append(item)
                     self.folders.append(manifest.parent)
         if not self.items:
-            raise DataError(f"{', '.join(map(str, manifests))}: no clip of kind {list(kinds)}")
+            names = ", ".join(map(str, manifests))
+            raise DataError(f"{names}: no {split} clip of kind {list(kinds)}; name other manifests")
 
     def __len__(self) -> int:
         return len(self.items)

@@ -58,6 +58,29 @@ class StateCache:
         return rows.astype(np.float32)
 
 
+class JoinedCache:
+    """Several caches as one, in order."""
+
+    def __init__(self, parts: Sequence[StateCache]) -> None:
+        self.parts = list(parts)
+        self.widths = self.parts[0].widths
+        self.sequences = [sequence for part in self.parts for sequence in part.sequences]
+        self._first = np.cumsum([0, *map(len, self.parts)])
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """Which part an index lies in, and its index there."""
+        part = int(np.searchsorted(self._first, index, side="right")) - 1
+        return part, index - int(self._first[part])
+
+    def read(self, name: str, index: int) -> np.ndarray:
+        """Rows of one sequence: float32 `[frames, width]`."""
+        part, place = self.locate(index)
+        return self.parts[part].read(name, place)
+
+
 def write_cache(
     folder: Path,
     plan: Sequence[tuple[list[int], str | None]],

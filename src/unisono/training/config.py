@@ -35,7 +35,7 @@ class DataSection(Section):
     """Which clips, and how they are put together into sequences and batches."""
 
     train: list[str] = Field(min_length=1)
-    valid: list[str] = Field(default_factory=list)
+    """Manifests; their items of split `train` are trained on, those of `valid` held out."""
     batch_seconds: float = Field(40.0, gt=0)
     sequence_seconds: tuple[float, float] = (3.0, 20.0)
     kinds: list[str] = Field(default_factory=lambda: ["speech"])

@@ -41,7 +41,7 @@ class MelHead(nn.Module):
         out: numbers a token, i.e. mel bands times mel frames a token.
     """
 
-    def __init__(self, dim: int, out: int, width: int = 384, layers: int = 3) -> None:
+    def __init__(self, dim: int, out: int, width: int = 256, layers: int = 3) -> None:
         super().__init__()
         self.inward = nn.Linear(dim, width)
         self.convs = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(layers))

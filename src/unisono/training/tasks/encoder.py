@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from unisono.data.dataset import BatchPlan, ClipSet, plan_sequences, read_sequence
 from unisono.quantize.usage import code_usage
 from unisono.storage.weights import int8_roundtrip
-from unisono.training.cache import StateCache, write_cache
+from unisono.errors import DataError
+from unisono.training.cache import JoinedCache, StateCache, write_cache
 from unisono.training.config import Section, TrainConfig, parse_options
 from unisono.training.heads import MelHead, PhonemeHead
 from unisono.training.losses import masked_l1
@@ -78,18 +79,15 @@ class EncoderTask:
         self.options: EncoderOptions = parse_options(EncoderOptions, config.options, config.task)
         torch.manual_seed(config.seed)
         self.encoder = build_encoder(self.options)
-        data = config.data
         self.caches = {
-            split: fill_cache(
-                self.options.cache / split, self.encoder, self.options, config, manifests
-            )
-            for split, manifests in (("train", data.train), ("valid", data.valid))
+            split: cached_states(self.encoder, self.options, config, split)[0]
+            for split in ("train", "valid")
         }
         cache = self.caches["train"]
         self.symbols = sorted({c for s in cache.sequences for c in (s.phonemes or "")} - {" "})
         self._number = {symbol: i + 1 for i, symbol in enumerate(self.symbols)}
         self.plan = BatchPlan(
-            [s.seconds for s in cache.sequences], data.batch_seconds, config.seed
+            [s.seconds for s in cache.sequences], config.data.batch_seconds, config.seed
         )
         dim = self.encoder.config.d_model
         heads = self.options
@@ -144,8 +142,8 @@ class EncoderTask:
                     state.token_ids[batch.mask.bool()].cpu(), minlength=len(counts)
                 )
         if self._started:
-            figures = code_usage(counts)
-            totals |= {"use": figures.share, "perplexity": figures.perplexity}
+            used = code_usage(counts)
+            totals |= {"use": used.share, "perplexity": used.perplexity}
         return totals | {"per": errors / max(1, symbols)}
 
     def extra_state(self) -> dict[str, Any]:
@@ -224,7 +222,7 @@ class EncoderTask:
             wrong += edit_distance(read[read > 0].tolist(), target.tolist())
         return wrong, len(batch.phonemes)
 
-    def _collate(self, cache: StateCache, indices: Sequence[int]) -> StateBatch:
+    def _collate(self, cache: JoinedCache, indices: Sequence[int]) -> StateBatch:
         device = next(self.encoder.parameters()).device
         lengths = [cache.sequences[i].frames for i in indices]
 
@@ -268,17 +266,35 @@ def build_encoder(options: EncoderOptions) -> UniAudioEncoder:
     return encoder
 
 
-def fill_cache(
+def cached_states(
+    encoder: UniAudioEncoder, options: EncoderOptions, config: TrainConfig, split: str
+) -> tuple[JoinedCache, list[ClipSet]]:
+    """States after the frozen layers of every manifest's clips of a split, made where missing.
+
+    Returns the caches as one, and the clips of each; a manifest without such clips is left out.
+    """
+    caches, clip_sets = [], []
+    for manifest in config.data.train:
+        try:
+            clips = ClipSet([manifest], config.data.kinds, config.data.weights, split=split)
+        except DataError:
+            continue
+        folder = options.cache / f"{Path(manifest).stem}-{split}"
+        caches.append(_fill_cache(folder, encoder, options, config, clips))
+        clip_sets.append(clips)
+    if not caches:
+        raise DataError(f"{', '.join(config.data.train)}: no {split} clips; name other manifests")
+    return JoinedCache(caches), clip_sets
+
+
+def _fill_cache(
     folder: Path,
     encoder: UniAudioEncoder,
     options: EncoderOptions,
     config: TrainConfig,
-    manifests: Sequence[str],
+    clips: ClipSet,
 ) -> StateCache:
-    """States after the frozen layers for every planned sequence of the manifests."""
-    data = config.data
-    clips = ClipSet(manifests, data.kinds, data.weights)
-    sequences = plan_sequences(clips.items, data.sequence_seconds, config.seed)
+    sequences = plan_sequences(clips.items, config.data.sequence_seconds, config.seed)
     phonemes = [_phonemes(clips, sequence) for sequence in sequences]
     features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
     multiple = encoder.config.frame_multiple

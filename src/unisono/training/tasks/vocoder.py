@@ -63,7 +63,7 @@ class VocoderTask:
         data = config.data
         mel = MelConfig(**self.options.mel)
         self.clips = ClipSet(data.train, data.kinds, data.weights, mel.rate)
-        self.valid = ClipSet(data.valid or data.train, data.kinds, None, mel.rate)
+        self.valid = ClipSet(data.train, data.kinds, None, mel.rate, "valid")
         self.mel = MelSpectrogram(mel)
         self.stft_loss = MultiResolutionSTFTLoss()
         torch.manual_seed(config.seed)

@@ -1,0 +1,163 @@
+"""Stage: flow decoder, tokens of a trained encoder → mel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from unisono.data.dataset import BatchPlan, read_sequence
+from unisono.errors import ConfigError
+from unisono.synthesis.flow import FlowDecoder
+from unisono.synthesis.mel import MelConfig, MelSpectrogram
+from unisono.training.cache import JoinedCache
+from unisono.training.config import Section, TrainConfig, load_config, parse_options
+from unisono.training.state import module_weights
+from unisono.training.tasks.encoder import EncoderOptions, build_encoder, cached_states
+from unisono.uniaudio.encoder import EncoderState, UniAudioEncoder
+
+
+class FlowOptions(Section):
+    """Options of the flow stage."""
+
+    flow: dict[str, Any]
+    """Flow decoder config in the reference's form."""
+    mel: dict[str, Any]
+    encoder_run: Path
+    """Run folder of the encoder stage; its cache and its newest checkpoint give the tokens."""
+    prior_weight: float = 1.0
+    """Weight of the L1 of μ to the mel (ours, after Matcha-TTS)."""
+
+
+@dataclass(frozen=True)
+class MelBatch:
+    """Tokens `[B, T]` and mels `[B, mels, F]`, with the real lengths of both."""
+
+    tokens: Tensor
+    token_lengths: Tensor
+    mel: Tensor
+    mel_lengths: Tensor
+
+
+class FlowTask:
+    """Trains a `FlowDecoder` on (tokens, mel) pairs of the cached sequences."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.options: FlowOptions = parse_options(FlowOptions, config.options, config.task)
+        encoder_config = load_config(self.options.encoder_run / "config.yaml")
+        if encoder_config.task != "encoder":
+            raise ConfigError(f"{self.options.encoder_run}: not a run of the encoder stage")
+        encoder_config.data = config.data.model_copy(
+            update={"sequence_seconds": encoder_config.data.sequence_seconds}
+        )
+        options = parse_options(EncoderOptions, encoder_config.options, "encoder")
+        encoder = build_encoder(options)
+        encoder.load_state_dict(module_weights(self.options.encoder_run)["encoder"])
+        encoder.eval()
+        self.mel = MelSpectrogram(MelConfig(**self.options.mel))
+        self.splits = {
+            split: cached_states(encoder, options, encoder_config, split)
+            for split in ("train", "valid")
+        }
+        self.tokens = {
+            split: _tokens(encoder, options, cache) for split, (cache, _) in self.splits.items()
+        }
+        cache, _ = self.splits["train"]
+        self.plan = BatchPlan(
+            [s.seconds for s in cache.sequences], config.data.batch_seconds, config.seed
+        )
+        torch.manual_seed(config.seed)
+        self.flow = FlowDecoder.from_reference(self.options.flow)
+        self.modules: dict[str, nn.Module] = {"flow": self.flow}
+        self.players = {"flow": ("flow",)}
+
+    def batch(self, step: int) -> MelBatch:
+        """Sequences of this step."""
+        return self._collate("train", self.plan(step))
+
+    def losses(self, batch: MelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        """Flow matching and the prior."""
+        self.flow.train()
+        generator = torch.Generator().manual_seed(hash((self.config.seed, step)) % 2**63)
+        out = self.flow.loss(
+            batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, generator=generator
+        )
+        loss = out.flow + self.options.prior_weight * out.prior
+        yield "flow", loss, {"flow": out.flow.item(), "prior": out.prior.item()}
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """The same losses on held-out sequences with fixed randomness."""
+        self.flow.eval()
+        indices = range(len(self.splits["valid"][0]))
+        groups = [list(indices[i : i + 8]) for i in range(0, len(indices), 8)]
+        generator = torch.Generator().manual_seed(0)
+        totals = {"flow": 0.0, "prior": 0.0}
+        for group in groups:
+            batch = self._collate("valid", group)
+            out = self.flow.loss(
+                batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths,
+                generator=generator,
+            )  # fmt: skip
+            totals["flow"] += out.flow.item() / len(groups)
+            totals["prior"] += out.prior.item() / len(groups)
+        return totals
+
+    def extra_state(self) -> dict[str, Any]:
+        """Nothing beyond the modules."""
+        return {}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+    def _collate(self, split: str, indices: Sequence[int]) -> MelBatch:
+        cache, clip_sets = self.splits[split]
+        tokens = [self.tokens[split][i] for i in indices]
+        mels = []
+        for index, ids in zip(indices, tokens, strict=True):
+            part, _ = cache.locate(index)
+            wave = read_sequence(clip_sets[part], cache.sequences[index].clips)
+            # The tokens cover whole frames of the encoder: pad or cut the wave to their length.
+            frames = self.flow.frames(len(ids))
+            wave = _fit(wave, frames * self.mel.config.hop)
+            mels.append(self.mel(torch.from_numpy(wave)[None])[0])
+        device = next(self.flow.parameters()).device
+        mel_lengths = torch.tensor([mel.shape[1] for mel in mels])
+        batch = torch.zeros(len(mels), mels[0].shape[0], int(mel_lengths.max()))
+        for row, mel in zip(batch, mels, strict=True):
+            row[:, : mel.shape[1]] = mel
+        return MelBatch(
+            tokens=nn.utils.rnn.pad_sequence(tokens, batch_first=True).to(device),
+            token_lengths=torch.tensor([len(ids) for ids in tokens]).to(device),
+            mel=batch.to(device),
+            mel_lengths=mel_lengths.to(device),
+        )
+
+
+@torch.no_grad()
+def _tokens(encoder: UniAudioEncoder, options: EncoderOptions, cache: JoinedCache) -> list[Tensor]:
+    """Token ids `[T]` of every cached sequence."""
+    pooled = 0 < encoder.config.pooling_position <= options.frozen
+    found = []
+    for index in range(len(cache)):
+        hidden = torch.from_numpy(cache.read("hidden", index))[None]
+        shallow = None
+        if "shallow" in cache.widths:
+            shallow = torch.from_numpy(cache.read("shallow", index))[None]
+        mask = torch.ones(hidden.shape[:2], dtype=torch.long)
+        state = EncoderState(hidden, mask, options.frozen, shallow, pooled=pooled)
+        state = encoder.run_layers(state, encoder.config.quantize_position)
+        assert state.token_ids is not None
+        found.append(state.token_ids[0])
+    return found
+
+
+def _fit(wave: np.ndarray, length: int) -> np.ndarray:
+    return np.pad(wave[:length], (0, max(0, length - len(wave))))
