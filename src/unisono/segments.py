@@ -7,16 +7,17 @@ grouped by length so that little padding is computed.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from unisono.audio import Audio, probe, read_blocks
+from unisono.audio import _resampled as resample_blocks
 from unisono.errors import AudioError, UnisonoError
 
 Mono = Literal["mean", "first"]
@@ -142,57 +143,61 @@ def batches_by_length(lengths: list[int], budget: int) -> list[list[int]]:
     return groups
 
 
-def _read_one(item: int, value: Any, rate: int, length: int, mono: Mono) -> Iterator[Event]:
-    """Events of one input."""
-    segments = 0
-    if isinstance(value, (str, Path)):
-        info = probe(value)
-        own_rate, samples = info.rate, info.length
-        blocks: Iterable[np.ndarray] = _file_blocks(Path(value), rate, mono)
-    else:
-        audio = as_audio(value)
-        own_rate, samples = audio.rate, audio.length
-        blocks = _memory_blocks(audio, rate, mono)
-    for piece in cut(blocks, length):
-        yield Segment(item, segments, piece)
-        segments += 1
-    if samples == 0:
-        raise AudioError(f"{_name(value)} holds no samples; give at least one.")
-    if segments == 0:
-        # Down-sampling one or two samples can round to none; the item still gets its first frame.
-        yield Segment(item, 0, np.zeros(1, dtype=np.float32))
-        segments = 1
-    yield End(item, samples, own_rate, segments)
+def mono_samples(audio: Audio, mono: Mono) -> np.ndarray:
+    """One channel `[n]` of `audio`: the mean of all, or the first."""
+    return audio.samples[0] if mono == "first" else audio.mono().samples[0]
 
 
 def as_audio(value: Any) -> Audio:
     """`Audio`, or an `(array, rate)` pair, as `Audio`; `AudioError` for anything else."""
     if isinstance(value, Audio):
         return value
-    if isinstance(value, tuple) and len(value) == 2 and not isinstance(value[1], np.ndarray):
+    if isinstance(value, tuple) and len(value) == 2:
         array, rate = value
         if hasattr(array, "detach"):  # a torch tensor, without importing torch
             array = array.detach().cpu().numpy()
-        return Audio(np.asarray(array), int(rate))
+        return Audio(array, rate)
     raise AudioError(
-        f"Cannot take {type(value).__name__} as audio; give an Audio, a path, "
-        "an (array, sample rate) pair, or a list of them."
+        f"cannot take {type(value).__name__} as audio; give an Audio, a path, "
+        "an (array, sample rate) pair, or a list of them"
     )
 
 
-def _file_blocks(path: Path, rate: int, mono: Mono) -> Iterator[np.ndarray]:
-    if mono == "first":
-        for block in read_blocks(path, rate=rate, mono=False):
+class CountedResampler:
+    """A stream of `[n]` blocks at `rate` as blocks at `target`; `taken` counts what went in."""
+
+    def __init__(self, blocks: Iterable[np.ndarray], rate: int, target: int) -> None:
+        self.taken = 0
+        self._blocks, self._rate, self._target = blocks, rate, target
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in resample_blocks(self._counted(), self._rate, self._target):
             yield block[0]
+
+    def _counted(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            self.taken += block.size
+            yield block[None]
+
+
+def _read_one(item: int, value: Any, rate: int, length: int, mono: Mono) -> Iterator[Event]:
+    """Events of one input."""
+    if isinstance(value, str | os.PathLike):
+        own_rate = probe(value).rate
+        blocks = _file_blocks(value, mono)
     else:
-        yield from read_blocks(path, rate=rate, mono=True)
+        audio = as_audio(value)
+        own_rate, blocks = audio.rate, iter([mono_samples(audio, mono)])
+    # The header's length can be an estimate, so samples are counted as they pass.
+    stream = CountedResampler(blocks, own_rate, rate)
+    segments = 0
+    for piece in cut(stream, length):
+        yield Segment(item, segments, piece)
+        segments += 1
+    yield End(item, stream.taken, own_rate, segments)
 
 
-def _memory_blocks(audio: Audio, rate: int, mono: Mono) -> Iterator[np.ndarray]:
-    single = Audio(audio.samples[0], audio.rate) if mono == "first" else audio.mono()
-    if single.length:
-        yield single.resample(rate).samples[0]
-
-
-def _name(value: Any) -> str:
-    return str(value) if isinstance(value, (str, Path)) else "The audio"
+def _file_blocks(path: str | os.PathLike[str], mono: Mono) -> Iterator[np.ndarray]:
+    """Blocks `[n]` of a file at its own rate."""
+    for block in read_blocks(path, block_seconds=4.0, mono=mono == "mean"):
+        yield block if mono == "mean" else block[0]

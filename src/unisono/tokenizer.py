@@ -16,6 +16,7 @@ import numpy as np
 from unisono.audio import Audio
 from unisono.errors import ConfigError, TokenError, UnisonoError
 from unisono.segments import (
+    CountedResampler,
     End,
     Failed,
     Mono,
@@ -23,9 +24,11 @@ from unisono.segments import (
     as_audio,
     batches_by_length,
     cut,
+    mono_samples,
     prefetch,
     read_segments,
 )
+from unisono.storage.audio_writer import write_blocks
 from unisono.tokens import AudioTokens, TokenLayout
 
 AudioInput = Audio | str | Path | tuple[Any, int]
@@ -42,7 +45,7 @@ class AudioTokenizer(ABC):
         layout: the token streams.
         sample_rate: rate the encoder works at, Hz. Any input rate is accepted.
         output_rate: rate of decoded audio, Hz.
-        segment_seconds: audio is encoded in pieces of this length; a multiple of the token period.
+        segment_seconds: audio is encoded in pieces of this length, whole seconds and whole frames.
         mono: how channels become one: "mean" or "first".
     """
 
@@ -76,6 +79,32 @@ class AudioTokenizer(ABC):
     @abstractmethod
     def to(self, device: Any = None, dtype: Any = None) -> AudioTokenizer:
         """Move to a device and number format, in place; returns itself."""
+
+    def decode_many(
+        self, tokens: Sequence[AudioTokens], seed: int, steps: int | None
+    ) -> list[Audio]:
+        """Audio of several items; systems that decode in batches override it."""
+        return [self.decode(one, seed, steps) for one in tokens]
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether `decode` works; False for models loaded without one."""
+        return True
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return 0
+
+    def use_int8(self) -> AudioTokenizer:
+        """Run the encoder's linear layers in int8 on CPU, in place; returns itself."""
+        raise ConfigError(f"Models of system '{self.system}' have no int8 mode; leave int8 out.")
+
+    def save_pretrained(self, folder: str | Path, int8: bool = False) -> Path:
+        """Write the model in unisono's own format; see `unisono.hub.save`."""
+        from unisono.hub import save
+
+        return save(self, folder, int8)
 
     def join_codes(self, parts: Sequence[Codes]) -> dict[str, np.ndarray]:
         """Codes of consecutive segments as one item; once-per-item streams keep the first."""
@@ -144,11 +173,16 @@ class AudioTokenizer(ABC):
         """Tokens of a live stream, one part per finished segment (the last may be shorter).
 
         `blocks` are arrays `[n]` or `[channels, n]` at `rate` Hz, of any sizes. The parts' codes
-        joined are the codes of the whole stream cut at the same places.
+        joined are those of `encode` on the whole.
         """
-        length = round(self.segment_seconds * rate)
-        for piece in cut((self._to_mono(block, rate) for block in blocks), length):
-            yield self.encode(Audio(piece, rate))
+        waves = (mono_samples(as_audio((block, rate)), self.mono) for block in blocks)
+        stream = CountedResampler(waves, rate, self.sample_rate)
+        whole, done = round(self.segment_seconds * rate), 0
+        for piece in cut(stream, self._segment_samples()):
+            samples = min(whole, stream.taken - done)
+            done += samples
+            (codes,) = self.encode_segments([piece])
+            yield AudioTokens(codes, samples, rate, self.layout, self.model_id)
 
     # Decoding -----------------------------------------------------------------------------------
 
@@ -167,7 +201,10 @@ class AudioTokenizer(ABC):
         is iterative; None takes the model's own setting. `TokenError` for another model's tokens.
         """
         if isinstance(tokens, list):
-            return [self.decode(one, seed, steps) for one in tokens]
+            _check_steps(steps)
+            for one in tokens:
+                self.check(one)
+            return self.decode_many(tokens, seed, steps)
         pieces = list(self.decode_stream(tokens, seed, steps))
         wave = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
         return Audio(wave, self.output_rate)
@@ -177,8 +214,7 @@ class AudioTokenizer(ABC):
     ) -> Iterator[np.ndarray]:
         """Like `decode`, as float32 `[n]` pieces at `output_rate`, in bounded memory."""
         self.check(tokens)
-        if steps is not None and steps < 1:
-            raise ConfigError(f"steps must be at least 1, not {steps}.")
+        _check_steps(steps)
         missing = self.decoded_length(tokens)
         for block in self.decode_blocks(tokens, seed, steps):
             if missing <= 0:
@@ -194,15 +230,13 @@ class AudioTokenizer(ABC):
         self, tokens: AudioTokens, path: str | Path, seed: int = 0, steps: int | None = None
     ) -> Path:
         """Decode into an audio file, in bounded memory; the file appears only when complete."""
-        from unisono.audio import write_blocks
-
         blocks = self.decode_stream(tokens, seed, steps)
-        write_blocks(path, blocks, self.output_rate)
+        write_blocks(path, blocks, self.output_rate, self.decoded_length(tokens))
         return Path(path)
 
     def decoded_length(self, tokens: AudioTokens) -> int:
-        """Samples that `decode` gives: round(samples * output_rate / rate), halves up."""
-        return (2 * tokens.samples * self.output_rate + tokens.rate) // (2 * tokens.rate)
+        """Samples that `decode` gives: round(samples * output_rate / rate), at least one."""
+        return max(1, round(tokens.samples * self.output_rate / tokens.rate))
 
     def check(self, tokens: AudioTokens) -> None:
         """Refuse tokens of another model or layout with a `TokenError`; an empty model id passes.
@@ -238,10 +272,6 @@ class AudioTokenizer(ABC):
         if not batch_seconds > 0:
             raise ConfigError(f"batch_seconds must be above 0, not {batch_seconds}.")
         return max(1, int(batch_seconds * self.sample_rate))
-
-    def _to_mono(self, block: Any, rate: int) -> np.ndarray:
-        audio = as_audio((block, rate))
-        return audio.samples[0] if self.mono == "first" else audio.mono().samples[0]
 
 
 class _Collector:
@@ -295,6 +325,11 @@ class _Collector:
             layout=self._tokenizer.layout,
             model=self._tokenizer.model_id,
         )
+
+
+def _check_steps(steps: int | None) -> None:
+    if steps is not None and steps < 1:
+        raise ConfigError(f"steps must be at least 1, not {steps}.")
 
 
 def _streams(layout: TokenLayout) -> str:

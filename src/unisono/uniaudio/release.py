@@ -34,8 +34,6 @@ _SEEDERS = {
     "torch.cuda.manual_seed",
     "torch.cuda.manual_seed_all",
 }
-# Arguments that only training looks at.
-_TRAINING_ONLY = {"output_type", "only_mask_loss"}
 
 
 def is_tokenizer_folder(folder: Path) -> bool:
@@ -163,8 +161,6 @@ def _flow_arguments(arguments: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(encoder, Node) or encoder.name not in _ENCODERS:
         raise ConfigError(f"{path} has no known flow encoder; known: {', '.join(_ENCODERS)}.")
     values = plain(arguments, _KNOWN, path)
-    for key in _TRAINING_ONLY:
-        values.pop(key, None)
     values["encoder_kind"] = _ENCODERS[encoder.name]
     cfm = values.get("decoder", {}).get("cfm_params")
     if isinstance(cfm, dict) and set(cfm) == {"content"}:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from unisono.audio import Audio
 from unisono.errors import ModelError
 from unisono.quantize.int8 import quantize_linears
 from unisono.tokenizer import AudioTokenizer
@@ -49,10 +50,19 @@ class UniAudioTokenizer(AudioTokenizer):
         self.layout = TokenLayout(
             (TokenStream("audio", features.rate / self._hop, 1, config.quantize_vocab_size),)
         )
-        positions = config.max_source_positions // config.pooling
-        longest = MAX_SEGMENT_SECONDS * features.rate // self._hop
-        self.segment_seconds = min(positions, longest) * self._hop / features.rate
+        self.segment_seconds = _segment_seconds(config.max_source_positions, self._hop, features)
         self.output_rate = features.rate if decoder is None else decoder.rate
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether a speech decoder was loaded."""
+        return self.decoder is not None
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights of encoder and decoder."""
+        modules = [m for m in (self.encoder, self.decoder) if m is not None]
+        return sum(p.numel() for m in modules for p in m.parameters())
 
     @torch.inference_mode()
     def encode_segments(self, segments: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
@@ -69,23 +79,55 @@ class UniAudioTokenizer(AudioTokenizer):
         self, tokens: AudioTokens, seed: int, steps: int | None
     ) -> Iterator[np.ndarray]:
         """Waveform pieces from the flow decoder and vocoder; see `AudioTokenizer`."""
+        decoder = self._need_decoder()
+        with torch.inference_mode():
+            for wave in decoder.stream(self._ids(tokens), seed=seed, steps=steps):
+                yield wave.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def decode_many(
+        self, tokens: Sequence[AudioTokens], seed: int, steps: int | None
+    ) -> list[Audio]:
+        """Audio of several items, decoded in batches of similar length."""
+        decoder = self._need_decoder()
+        order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
+        lengths = [self.decoded_length(tokens[i]) for i in order]
+        ids = [self._ids(tokens[i]) for i in order]
+        waves = decoder.waves(ids, seed=seed, steps=steps, samples=lengths)
+        audios = {
+            i: Audio(wave.float().cpu().numpy(), self.output_rate)
+            for i, wave in zip(order, waves, strict=True)
+        }
+        return [audios[i] for i in range(len(tokens))]
+
+    def _ids(self, tokens: AudioTokens) -> torch.Tensor:
+        return torch.from_numpy(tokens["audio"][0].astype(np.int64)).to(self.encoder.device)
+
+    def _need_decoder(self) -> SpeechDecoder:
         if self.decoder is None:
             raise ModelError(
                 f"Model '{self.model_id}' has no decoder; it can only encode. Load a folder that "
                 "has decoder/config.yaml, flow.pt and hift.pt, or an embedded model."
             )
-        with torch.inference_mode():
-            ids = torch.from_numpy(tokens["audio"][0].astype(np.int64)).to(self.encoder.device)
-            for wave in self.decoder.stream(ids, seed=seed, steps=steps):
-                yield wave.float().cpu().numpy()
+        return self.decoder
 
     def to(self, device: Any = None, dtype: Any = None) -> UniAudioTokenizer:
         """Move to a device and number format, in place; returns itself."""
-        for module in filter(None, (self.encoder, self.decoder)):
-            module.to(device=device, dtype=dtype)
+        self.encoder.to(device=device, dtype=dtype)
+        if self.decoder is not None:
+            self.decoder.to(device=device, dtype=dtype)
         return self
 
     def use_int8(self) -> UniAudioTokenizer:
         """Run the encoder's linear layers in int8 on CPU, in place; returns itself."""
         quantize_linears(self.encoder)
         return self
+
+
+def _segment_seconds(positions: int, hop: int, features: LogMelFeatures) -> int:
+    """Whole seconds that the position table holds (two mel frames each) and tokens fill, <= 30."""
+    longest = min(MAX_SEGMENT_SECONDS, 2 * positions * features.hop // features.rate)
+    fitting = [s for s in range(1, longest + 1) if s * features.rate % hop == 0]
+    if not fitting:
+        raise ModelError(f"The encoder's {positions} positions hold no whole second of tokens.")
+    return fitting[-1]

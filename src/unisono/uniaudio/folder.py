@@ -1,0 +1,204 @@
+"""UniAudio model folders: our own format, and published layouts; loading and saving.
+
+Our format: `config.json` (sections encoder, features, flow, vocoder, mel, decoding) and
+`model.safetensors` with the prefixes `encoder.`, `flow.`, `vocoder.`, reference tensor names.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unisono.errors import ModelError
+from unisono.hub import read_config
+from unisono.storage.atomic import write_bytes
+from unisono.storage.weights import load_weights, save_weights
+from unisono.uniaudio import release
+from unisono.uniaudio.config import UniAudioConfig
+from unisono.uniaudio.encoder import UniAudioEncoder
+from unisono.uniaudio.features import LogMelFeatures
+from unisono.uniaudio.reference import reference_state
+from unisono.uniaudio.tokenizer import UniAudioTokenizer
+
+if TYPE_CHECKING:
+    from unisono.synthesis.decoder import SpeechDecoder
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+_SECTIONS = {"format", "version", "system", "model_id", "layout", "encoder", "features"}
+_DECODER_SECTIONS = {"flow", "vocoder", "mel", "decoding"}
+# Only training reads these; an inference model without them needs no running averages.
+_TRAINING_STATE = {"quantize_ema_decay": None, "quantize_restart_interval": None}
+_INT8_LEAST = 16_384
+
+
+def recognises(folder: Path) -> bool:
+    """Whether `folder` is a release (tokenizer/, decoder/) or a published tokenizer alone."""
+    return (folder / "tokenizer").is_dir() or release.is_tokenizer_folder(folder)
+
+
+def load(folder: Path, decoder: bool = True) -> UniAudioTokenizer:
+    """The tokenizer in `folder`, float32 on CPU, in our format or a published layout."""
+    own = folder / "config.json"
+    if own.is_file() and read_config(folder).get("format") == "unisono":
+        return _load_own(folder, decoder)
+    return _load_release(folder, decoder)
+
+
+def save(tokenizer: UniAudioTokenizer, folder: Path, int8: bool = False) -> None:
+    """Write `config.json` and `model.safetensors`; see `unisono.hub.save` for int8."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config: dict[str, Any] = {
+        "format": "unisono",
+        "version": VERSION,
+        "system": tokenizer.system,
+        "model_id": tokenizer.model_id,
+        "layout": tokenizer.layout.to_dict(),
+        "encoder": _encoder_dict(tokenizer.encoder.config),
+        "features": tokenizer.features.to_preprocessor_config(),
+    }
+    skipped = ("ema_count", "ema_weight", "codebook_used")
+    state = {
+        f"encoder.{name}": tensor
+        for name, tensor in reference_state(tokenizer.encoder).items()
+        if name not in skipped
+    }
+    decoder = tokenizer.decoder
+    if decoder is not None:
+        values = decoder.config.to_dict()
+        config["flow"], config["vocoder"] = values.pop("flow"), values.pop("hift")
+        config["mel"], config["decoding"] = values.pop("mel"), values
+        state |= {f"flow.{n}": t for n, t in decoder.flow.state_dict().items()}
+        state |= {f"vocoder.{n}": t for n, t in decoder.vocoder.state_dict().items()}
+    rows = tuple(name for name, tensor in state.items() if _goes_int8(name, tensor)) if int8 else ()
+    if int8:
+        state = {n: t if n in rows or t.numel() < 4096 else t.half() for n, t in state.items()}
+    save_weights(folder / "model.safetensors", state, int8=rows)
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    write_bytes(folder / "config.json", text.encode(), ModelError)
+
+
+def _load_own(folder: Path, decoder: bool) -> UniAudioTokenizer:
+    config = read_config(folder)
+    unknown = sorted(set(config) - _SECTIONS - _DECODER_SECTIONS - {"card"})
+    missing = sorted(_SECTIONS - {"layout"} - set(config))
+    if unknown or missing:
+        problem = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
+        raise ModelError(f"{folder / 'config.json'} does not fit format 1; {problem}.")
+    if not (folder / "model.safetensors").is_file():
+        raise ModelError(f"The model folder {folder} has no model.safetensors; restore the file.")
+    state = load_weights(folder / "model.safetensors")
+    encoder_config = {**config["encoder"], **_TRAINING_STATE}
+    encoder = _encoder(encoder_config, _part(state, "encoder."), folder / "model.safetensors")
+    speech = None
+    if decoder and "flow" in config:
+        speech = _decoder(
+            config["flow"],
+            config.get("vocoder", {}),
+            config.get("mel", {}),
+            config.get("decoding", {}),
+            _part(state, "flow."),
+            _part(state, "vocoder."),
+        )
+    features = LogMelFeatures.from_preprocessor_config(config["features"])
+    return UniAudioTokenizer(encoder, features, speech, str(config["model_id"]))
+
+
+def _load_release(folder: Path, decoder: bool) -> UniAudioTokenizer:
+    home = folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder
+    config, preprocessor, state = release.read_tokenizer(home)
+    # Tokens need the layers up to the quantizer only; a full checkpoint's others stay unread.
+    config = {**config, **_TRAINING_STATE, "quantize_encoder_only": True}
+    encoder = _encoder(config, state, home)
+    features = LogMelFeatures.from_preprocessor_config(preprocessor)
+    if encoder.config.num_mel_bins != features.n_mels:
+        raise ModelError(
+            f"{home}: the encoder takes {encoder.config.num_mel_bins} mel bands, but "
+            f"preprocessor_config.json gives {features.n_mels}."
+        )
+    speech = None
+    if decoder and (folder / "decoder").is_dir():
+        from unisono.synthesis.vocoder import HiFTConfig
+
+        parts = release.read_decoder(folder / "decoder")
+        vocoder = parts["vocoder"]
+        # The reference's mel: window 1024, to 8 kHz; rate, hop and bands are the vocoder's.
+        sizes = HiFTConfig.from_dict(vocoder)
+        mel = {"rate": sizes.sampling_rate, "hop": sizes.hop, "n_mels": sizes.in_channels}
+        speech = _decoder(
+            parts["flow"], vocoder, mel, {}, parts["flow_state"], parts["vocoder_state"]
+        )
+        _check_pair(encoder.config, speech, folder)
+    elif decoder:
+        logger.info("%s has no decoder folder: encoding only", folder)
+    assert encoder.quantizer is not None
+    model_id = f"uniaudio-{release.fingerprint(encoder.quantizer.codebook.weight)}"
+    return UniAudioTokenizer(encoder, features, speech, model_id)
+
+
+def _encoder(config: dict[str, Any], state: dict[str, Tensor], where: Path) -> UniAudioEncoder:
+    built = UniAudioConfig.from_reference(config)
+    if built.quantize_vocab_size is None:
+        raise ModelError(f"{where} has no quantizer, so it gives no tokens.")
+    with torch.device("cpu"):
+        encoder = UniAudioEncoder(built)
+    try:
+        encoder.load_reference_state({n: t.float() for n, t in state.items()})
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
+    return encoder.eval()
+
+
+def _decoder(
+    flow: dict[str, Any],
+    vocoder: dict[str, Any],
+    mel: dict[str, Any],
+    decoding: dict[str, Any],
+    flow_state: dict[str, Tensor],
+    vocoder_state: dict[str, Tensor],
+) -> SpeechDecoder:
+    from unisono.synthesis.decoder import SpeechDecoder
+
+    speech = SpeechDecoder.from_config({**decoding, "flow": flow, "hift": vocoder, "mel": mel})
+    speech.flow.load_reference_state({n: t.float() for n, t in flow_state.items()})
+    speech.vocoder.load_reference_state({n: t.float() for n, t in vocoder_state.items()})
+    return speech.eval()
+
+
+def _check_pair(config: UniAudioConfig, speech: SpeechDecoder, where: Path) -> None:
+    """Refuse a decoder that was made for other tokens."""
+    flow = speech.flow.config
+    codes, rate = config.quantize_vocab_size or 0, 50 / config.pooling
+    if flow.vocab_size < codes or flow.input_frame_rate != rate:
+        raise ModelError(
+            f"{where}: the decoder takes {flow.vocab_size} codes at {flow.input_frame_rate:g} Hz, "
+            f"but the tokenizer gives {codes} at {rate:g} Hz; they do not belong together."
+        )
+
+
+def _encoder_dict(config: UniAudioConfig) -> dict[str, Any]:
+    """The encoder's options as plain data, those that differ from the defaults."""
+    values = config.to_diff_dict()
+    dropped = ("transformers_version", "model_type", "dtype", "architectures")
+    return {k: v for k, v in values.items() if k not in dropped} | {"quantize_encoder_only": True}
+
+
+def _goes_int8(name: str, tensor: Tensor) -> bool:
+    """Large matrices of layers; tables that are looked up (codes, positions) stay precise."""
+    tables = ("codebook", "embed_positions", "input_embedding")
+    return (
+        tensor.ndim >= 2
+        and tensor.numel() >= _INT8_LEAST
+        and name.endswith(".weight")
+        and not any(table in name for table in tables)
+    )
+
+
+def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
