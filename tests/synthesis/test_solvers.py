@@ -25,7 +25,7 @@ def error(solver, steps, scheduler="cosine"):
 @pytest.mark.parametrize("solver, order", [("euler", 1), ("midpoint", 2), ("heun", 2), ("ab2", 2)])
 @pytest.mark.parametrize("scheduler", ["cosine", "linear"])
 def test_order(solver, order, scheduler):
-    ratio = error(solver, 40, scheduler) / error(solver, 80, scheduler)
+    ratio = error(solver, 200, scheduler) / error(solver, 400, scheduler)
     assert 0.8 * 2**order < ratio < 1.25 * 2**order
 
 

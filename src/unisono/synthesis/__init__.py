@@ -1,10 +1,12 @@
 """Tokens to mel to wave: the speech decoder of the CosyVoice-1 family, and its parts."""
 
+from unisono.synthesis.decoder import DecoderConfig, SpeechDecoder
 from unisono.synthesis.flow import FlowConfig, FlowDecoder, FlowLoss
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.vocoder import HiFTConfig, HiFTVocoder
 
 __all__ = [
+    "DecoderConfig",
     "FlowConfig",
     "FlowDecoder",
     "FlowLoss",
@@ -12,4 +14,5 @@ __all__ = [
     "HiFTVocoder",
     "MelConfig",
     "MelSpectrogram",
+    "SpeechDecoder",
 ]

@@ -26,8 +26,8 @@ class FlowConfig:
 
     `input_frame_rate` in tokens per second; `mel` (ours) the mel's `rate` and `hop`, which give
     the number of frames, and optionally the `mean` and `std` that the network's mel is
-    normalised by (0 and 1 in the reference); `spk_embed_dim` 0 (ours): no speaker vector, and then the estimator's
-    in_channels are 3 × mel instead of 4 × mel.
+    normalised by (0 and 1 in the reference); `spk_embed_dim` 0 (ours): no speaker vector, and
+    then the estimator's in_channels are 3 × mel instead of 4 × mel.
     """
 
     input_size: int = 512
@@ -151,16 +151,17 @@ class FlowDecoder(nn.Module):
         solver: str | None = None,
         seed: int | Sequence[int] = 42,
         generator: torch.Generator | None = None,
+        keep_prompt: bool = False,
     ) -> Tensor:
         """Return the mel `[B, mels, frames]` of `token_ids [B, T]` (ids below 0 count as 0).
 
         `prompt_ids [B, P]` and their `prompt_mel` (`[B, F, mels]` or `[B, mels, F]`) precede the
-        tokens and are cut off the result. `speaker [B, spk_embed_dim]`, none: zeros. `lengths
-        [B]` are real tokens; frames beyond an item's end are 0, and a batch gives what its items
-        give alone. `noise [B, mels, F + frames]` is x₀; otherwise each item draws its own from
-        `seed` (one for all, or one each) or in turn from `generator`. `guidance` w replaces the
-        config's rate, only where t lies within `guidance_interval` (ours); `solver` as in
-        `solvers.SOLVERS`, which says how many evaluations a step takes.
+        tokens and are cut off the result unless `keep_prompt`. `speaker [B, spk_embed_dim]`,
+        none: zeros. `lengths [B]` are real tokens; frames beyond an item's end are 0, and a batch
+        gives what its items give alone. `noise [B, mels, F + frames]` is x₀; otherwise each item
+        draws its own from `seed` (one for all, or one each) or in turn from `generator`.
+        `guidance` w replaces the config's rate, only where t lies within `guidance_interval`
+        (ours); `solver` as in `solvers.SOLVERS`, which says how many evaluations a step takes.
         """
         token_ids, lengths, cut = self._join(token_ids, lengths, prompt_ids, prompt_mel)
         batch, mels = token_ids.shape[0], self.config.output_size
@@ -180,7 +181,8 @@ class FlowDecoder(nn.Module):
             guidance_interval or (0.0, 1.0), solver or self.sampling.solver,
         )  # fmt: skip
         x = x * self.config.mel.get("std", 1.0) + self.config.mel.get("mean", 0.0)
-        return masked(x, mask)[:, :, cut:]
+        x = masked(x, mask)
+        return x if keep_prompt else x[:, :, cut:]
 
     def loss(
         self,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -156,7 +156,7 @@ class ResnetBlock(nn.Module):
         if condition is None:
             shortcut, first = self.res_conv(x), self.block1.block[0](x)
         else:
-            own, conv = x.shape[1], self.block1.block[0]
+            own, conv = x.shape[1], cast(nn.Conv1d, self.block1.block[0])
             first = functional.conv1d(x, conv.weight[:, :own], padding=1) + condition.first
             shortcut = functional.conv1d(x, self.res_conv.weight[:, :own]) + condition.shortcut
         return shortcut + self.block2(self.block1.finish(first, mask) + time, mask)
