@@ -52,7 +52,7 @@ class Packages:
         if not path.exists():
             raise DataError(
                 f"downloading {package.name} did not give {package.file}: the registry has another "
-                "version; update PACKAGES in recipes/corpus/table.py after checking it"
+                "version; update recipes/corpus/packages.txt after checking it"
             )
         found = file_sha256(path)
         if found != package.sha256:

@@ -86,8 +86,13 @@ def to_transformers(model: CT2Model) -> dict[str, torch.Tensor]:
     return state
 
 
-def whisper_config(state: dict[str, torch.Tensor], heads: int) -> WhisperConfig:
-    """The transformers config that fits a state dict with `heads` attention heads."""
+def whisper_config(
+    state: dict[str, torch.Tensor], heads: int, *, end: int, start: int
+) -> WhisperConfig:
+    """The transformers config that fits a state dict with `heads` attention heads.
+
+    `end` is the id of the end-of-text token (padding too), `start` that of the start of transcript.
+    """
     vocabulary, width = state["model.decoder.embed_tokens.weight"].shape
     layers = {
         side: 1 + max(int(n.split(".")[3]) for n in state if n.startswith(f"model.{side}.layers."))
@@ -109,6 +114,10 @@ def whisper_config(state: dict[str, torch.Tensor], heads: int) -> WhisperConfig:
         architectures=["WhisperForConditionalGeneration"],
         dtype="float16",
         tie_word_embeddings=True,
+        pad_token_id=end,
+        bos_token_id=end,
+        eos_token_id=end,
+        decoder_start_token_id=start,
     )
 
 
@@ -122,7 +131,6 @@ def write_transformers(ct2: Path, out: Path) -> None:
     part.mkdir(parents=True)
     save_file(state, part / "model.safetensors", metadata={"format": "pt"})
     (part / "model.safetensors").chmod(0o644)
-    whisper_config(state, int(model.variables["encoder/num_heads"])).save_pretrained(part)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(ct2 / "tokenizer.json"),
         bos_token="<|endoftext|>",
@@ -131,6 +139,9 @@ def write_transformers(ct2: Path, out: Path) -> None:
         pad_token="<|endoftext|>",
     )
     tokenizer.save_pretrained(part)
+    end, start = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|startoftranscript|>"])
+    heads = int(model.variables["encoder/num_heads"])
+    whisper_config(state, heads, end=end, start=start).save_pretrained(part)
     _name_tokenizer_class(part / "tokenizer_config.json")
     features = model.variables["encoder/conv1/weight"].shape[1]
     WhisperFeatureExtractor(feature_size=features).save_pretrained(part)

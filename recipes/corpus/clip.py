@@ -100,7 +100,7 @@ def hash_fraction(name: str) -> float:
 def _read_g722(path: Path) -> np.ndarray:
     import av  # only these sources need FFmpeg
 
-    parts = [np.zeros(0, dtype=np.int16)]
+    parts: list[np.ndarray] = [np.zeros(0, dtype=np.int16)]
     with av.open(str(path), format="g722") as container:
         for frame in container.decode(audio=0):
             parts.append(frame.to_ndarray().reshape(-1))

@@ -10,8 +10,10 @@ from recipes.corpus.table import PACKAGES
 from recipes.corpus.text import plain
 from recipes.packages import Packages
 
+_STRING = r'"(?:[^"\\]|\\.)*"'
 _DIALOG = re.compile(
-    r'dialogId\(\s*"(?P<id>[^"]+)"[^)]*?\)\s*dialogStr\(\s*"(?P<text>(?:[^"\\]|\\.)*)"', re.DOTALL
+    rf'dialogId\(\s*"(?P<id>[^"]+)"(?:\s*,\s*{_STRING})*\s*\)'
+    rf"\s*dialogStr\(\s*(?P<text>{_STRING})\s*\)"
 )
 _FISH = {"m": "small", "v": "big"}
 
@@ -41,5 +43,5 @@ def dialog_texts(script: str) -> dict[str, str]:
     """Text by dialogue id of one Lua script (`dialogId("id", …)` followed by `dialogStr("…")`)."""
     found = {}
     for match in _DIALOG.finditer(script):
-        found[match["id"]] = re.sub(r"\\(.)", r"\1", match["text"].replace("\\n", " "))
+        found[match["id"]] = re.sub(r"\\(.)", r"\1", match["text"][1:-1].replace("\\n", " "))
     return found

@@ -35,7 +35,7 @@ _WORDS = {
 _PLAIN = (
     "Amazing Boring Brilliant Bugger Coward Drat Excellent Fire Flawless Grenade Hello Hurry "
     "Incoming Kamikaze Melon Missed Nutter Oops Reinforcements Revenge Stupid Traitor Victory"
-).split()
+)
 
 
 def voices(packages: Packages) -> Iterator[Clip]:
@@ -55,4 +55,4 @@ def phrase(name: str) -> str:
     name = re.sub(r"\d+$", "", name)
     if name in _WORDS:
         return _WORDS[name]
-    return name.lower() if name in _PLAIN else ""
+    return name.lower() if name in _PLAIN.split() else ""

@@ -28,8 +28,8 @@ _ABBREVIATIONS = {"Mr.": "Mister", "Mrs.": "Missis", "Dr.": "Doctor", "St.": "Sa
 def sentences(packages: Packages, dictionary: Path | None = None) -> list[str]:
     """All sentences in a fixed shuffled order, without repetition.
 
-    About half are quotations, two fifths templates, the rest descriptions and verses. `dictionary` replaces
-    the word list of `wamerican`.
+    About half are quotations, two fifths templates, the rest descriptions and verses.
+    `dictionary` replaces the word list of `wamerican`.
     """
     words = dictionary or packages.tree(PACKAGES["wamerican"]) / "usr/share/dict/american-english"
     rng = random.Random(SEED)

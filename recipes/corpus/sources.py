@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from recipes.corpus import asterisk, fillets, hedgewars, kde, pocketsphinx, synthesis, tuxpaint
+from recipes.corpus import (
+    asterisk,
+    fillets,
+    hedgewars,
+    kde,
+    kokoro,
+    pocketsphinx,
+    sounds,
+    synthesis,
+    tuxpaint,
+)
 from recipes.corpus.build import Source
 from recipes.corpus.table import PACKAGES
 
@@ -34,10 +44,12 @@ def all_sources() -> tuple[Source, ...]:
         Source("klettres", "GPL-2.0", kde.letters, phase=2),
         Source("ktuberling", "GPL-2.0", kde.words, phase=2),
         *(
-            Source(
-                f"flite-{voice}", "BSD-like", partial(synthesis.flite, voice=voice), phase=2
-            )
+            Source(f"flite-{voice}", "BSD-like", partial(synthesis.flite, voice=voice), phase=2)
             for voice in ("kal16", "awb", "rms", "slt")
         ),
         Source("piper-joe", "CC0-1.0", synthesis.joe, phase=2),
+        Source("supertux", "GPL-2.0", sounds.songs, phase=3, kind="music"),
+        Source("hydrogen-drumkits", "various", sounds.drums, phase=3, kind="sound"),
+        Source("opensfx", "CC-BY-SA-3.0", sounds.effects, phase=3, kind="sound"),
+        Source("kokoro", "Apache-2.0", kokoro.english, phase=3),
     )

@@ -39,6 +39,8 @@ _LISTS = {
     "month": "January February March April May June July August September October November "
     "December",
     "weather": "sunny cloudy rainy windy foggy stormy snowy warm chilly humid freezing mild",
+    "ordinal": "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+    "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth",
     "team": "sales billing support repairs shipping marketing research security payroll travel",
 }
 
@@ -81,11 +83,6 @@ Call {name} at {digits}.
 How many {noun}s did you {verb} in {month}?
 """
 
-_ORDINALS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
-    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-).split()
-
 
 def compose(rng: random.Random, dictionary: Sequence[str], count: int) -> Iterator[str]:
     """`count` sentences; `{word}` is any plain lower-case word of 3 to 12 letters of the list."""
@@ -103,8 +100,6 @@ def compose(rng: random.Random, dictionary: Sequence[str], count: int) -> Iterat
             return english_number(rng.randint(2, 12))
         if kind == "digits":
             return " ".join(english_number(rng.randint(0, 9)) for _ in range(rng.randint(3, 7)))
-        if kind == "ordinal":
-            return rng.choice(_ORDINALS)
         if kind == "letter":
             return rng.choice(string.ascii_uppercase)
         return rng.choice(lists[kind])

@@ -12,8 +12,8 @@ _DASHES = str.maketrans({"–": "-", "—": "-", "…": ".", "\u00a0": " ", "\u2
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety"
 
 
 def plain(text: str) -> str:
@@ -28,11 +28,11 @@ def english_number(value: int) -> str:
     """An integer in English words, `0 <= value < 1_000_000`: 1984 -> one thousand nine hundred…"""
     assert 0 <= value < 1_000_000, value
     if value < 20:
-        return _ONES[value]
+        return _ONES.split()[value]
     if value < 100:
-        return _TENS[value // 10] + (f" {_ONES[value % 10]}" if value % 10 else "")
+        return _TENS.split()[value // 10] + (f" {_ONES.split()[value % 10]}" if value % 10 else "")
     if value < 1000:
         rest = f" {english_number(value % 100)}" if value % 100 else ""
-        return f"{_ONES[value // 100]} hundred{rest}"
+        return f"{_ONES.split()[value // 100]} hundred{rest}"
     rest = f" {english_number(value % 1000)}" if value % 1000 else ""
     return f"{english_number(value // 1000)} thousand{rest}"
