@@ -139,7 +139,8 @@ def write_transformers(ct2: Path, out: Path) -> None:
         pad_token="<|endoftext|>",
     )
     tokenizer.save_pretrained(part)
-    end, start = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|startoftranscript|>"])
+    ids = tokenizer.get_vocab()
+    end, start = ids["<|endoftext|>"], ids["<|startoftranscript|>"]
     heads = int(model.variables["encoder/num_heads"])
     whisper_config(state, heads, end=end, start=start).save_pretrained(part)
     _name_tokenizer_class(part / "tokenizer_config.json")

@@ -1,0 +1,62 @@
+"""How `uniaudio-mini` was made: `python -m recipes.uniaudio_mini --out DIR`.
+
+Corpus, Whisper base, then the three stages of configs/uniaudio-mini-*.yaml, then the model folder.
+Every part is resumable; run the same command again after an interruption. The encoder and vocoder
+stages are independent and may run side by side (`--only`). Times are for one core of two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("vocoder", "encoder", "flow")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what `--only` names, or everything; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m recipes.uniaudio_mini", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="work folder: corpus and runs")
+    parser.add_argument(
+        "--only", nargs="*", choices=["corpus", *STAGES, "model"], help="only these parts"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of a stage")
+    options = parser.parse_args(arguments)
+    parts = options.only or ["corpus", *STAGES, "model"]
+    out: Path = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    if "corpus" in parts:
+        _run(out, "-m", "recipes.corpus", "--out", "corpus")
+        _run(out, "-m", "recipes.whisper", "--out", "corpus/models")
+    for stage in STAGES:
+        if stage in parts:
+            config = ROOT / "configs" / f"uniaudio-mini-{stage}.yaml"
+            threads = str(options.threads)
+            _run(out, "-m", "unisono.cli", "train", str(config), "--threads", threads)
+    if "model" in parts:
+        from unisono.training.export import assemble
+
+        runs = out / "runs"
+        folder = assemble(
+            runs / "mini-encoder",
+            out / "uniaudio-mini",
+            "uniaudio-mini",
+            flow_run=runs / "mini-flow",
+            vocoder_run=runs / "mini-vocoder",
+            decoding={"steps": 6, "solver": "euler", "guidance": 0.7},
+        )
+        print(folder)
+    return 0
+
+
+def _run(folder: Path, *arguments: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
