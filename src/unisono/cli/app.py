@@ -13,6 +13,7 @@ from unisono.cli.encode import encode
 from unisono.cli.info import info
 from unisono.cli.models import models
 from unisono.cli.roundtrip import roundtrip
+from unisono.cli.train import train
 from unisono.errors import UnisonoError
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (encode, decode, roundtrip, info, models):
+for command in (encode, decode, roundtrip, info, models, train):
     app.command()(command)
 
 

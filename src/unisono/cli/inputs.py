@@ -99,7 +99,7 @@ def _manifest(path: Path) -> list[Item]:
             raise DataError(
                 f"{path}, line {number}: not a JSON object with 'audio' (a path)."
             ) from error
-        items.append(Item(file, _safe(key)))
+        items.append(Item(file, safe_key(key)))
     if not items:
         raise DataError(f"{path} is an empty manifest.")
     return items
@@ -112,7 +112,7 @@ def _key_of(path: Path) -> str:
     return path.as_posix()
 
 
-def _safe(key: str) -> str:
+def safe_key(key: str) -> str:
     """An id as a relative path that cannot leave the output folder."""
     parts = [part for part in Path(key).parts if part not in ("/", "..", "\\")]
     return Path(*parts).as_posix() if parts else "item"

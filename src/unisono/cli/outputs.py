@@ -235,7 +235,13 @@ class ParquetSink(Sink):
 
 
 def output_names(keys: list[str], suffix: str) -> list[str]:
-    """Relative output paths: the key's suffix replaced, or kept before ours where that collides."""
+    """Relative output paths: the key's suffix replaced, or kept before ours where that collides.
+
+    `DataError` when two items have one key: one output would overwrite the other.
+    """
+    twice = [key for key, count in Counter(keys).items() if count > 1]
+    if twice:
+        raise DataError(f"'{twice[0]}' comes twice in the inputs; give each item its own id.")
     plain = [PurePosixPath(key).with_suffix(suffix).as_posix() for key in keys]
     counts = Counter(plain)
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unisono.cli.inputs import TOKEN_SUFFIXES, collect
+from unisono.cli.inputs import TOKEN_SUFFIXES, collect, safe_key
 from unisono.errors import DataError, TokenError, require_extra
 from unisono.tokens import AudioTokens, TokenLayout
 
@@ -67,7 +67,7 @@ def _jsonl(path: Path) -> Iterator[TokenItem]:
                 key, _ = str(record["id"]), record["codes"]
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{path}, line {number}: not a line of tokens.") from error
-            yield TokenItem(key, _record_reader(record, record["codes"], f"{path}, {key}"))
+            yield TokenItem(safe_key(key), _record_reader(record, record["codes"], f"{path}, {key}"))
 
 
 def _shard(path: Path) -> Iterator[TokenItem]:
@@ -80,7 +80,7 @@ def _shard(path: Path) -> Iterator[TokenItem]:
         codes = {k.removeprefix("codes_"): v for k, v in row.items() if k.startswith("codes_")}
         if "id" not in row or not codes:
             raise DataError(f"{path} has no tokens (columns id and codes_...).")
-        yield TokenItem(str(row["id"]), _record_reader(row, codes, f"{path}, {row['id']}"))
+        yield TokenItem(safe_key(str(row["id"])), _record_reader(row, codes, f"{path}, {row['id']}"))
 
 
 def _record_reader(

@@ -1,0 +1,47 @@
+"""`unisono train`: run one training stage from a YAML config."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unisono.cli.common import Quiet
+from unisono.errors import ConfigError
+
+
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML config, e.g. configs/debug-vocoder.yaml.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="section.key=value, in place of the file's.")
+    ] = None,
+    stages: Annotated[bool, typer.Option("--list", help="List the training stages.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of torch.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train one stage; a run that was stopped goes on from its newest checkpoint."""
+    from unisono.training.tasks import TASKS
+
+    if stages:
+        for name in sorted(TASKS):
+            typer.echo(name)
+        return
+    if config is None:
+        raise ConfigError("train needs a config; `unisono train --list` shows the stages")
+    import torch
+
+    from unisono.training.config import load_config
+    from unisono.training.loop import train as run
+    from unisono.training.tasks import build_task
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    # Progress of training is its log: one line every `log_every` steps.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("unisono").setLevel(logging.WARNING if quiet else logging.INFO)
+    parsed = load_config(config, overrides or [])
+    typer.echo(str(run(parsed, build_task(parsed))))
