@@ -97,7 +97,8 @@ def hyperyaml_text(flow: dict[str, Any], vocoder: dict[str, Any]) -> str:
         f"spk_embed_dim: {speaker}\n"
         f"flow: !new:{_TARGETS['flow']}\n"
         + block(flow, 4)
-        + "    spk_embed_dim: !ref <spk_embed_dim>\n    output_type: mel\n    only_mask_loss: True\n"
+        + "    spk_embed_dim: !ref <spk_embed_dim>\n"
+        + "    output_type: mel\n    only_mask_loss: True\n"
         + f"    encoder: !new:{_TARGETS[kind]}\n"
         + block(encoder, 8)
         + f"    length_regulator: !new:{_TARGETS['regulator']}\n"

@@ -115,7 +115,9 @@ def test_decode_length_and_stream(tmp_path, ramp):
         tokens = tokenizer.encode((ramp[:count], 1600))
         audio = tokenizer.decode(tokens)
         assert audio.length == max(1, round(count / 2))
-        assert np.array_equal(np.concatenate(list(tokenizer.decode_stream(tokens))), audio.samples[0])
+        assert np.array_equal(
+            np.concatenate(list(tokenizer.decode_stream(tokens))), audio.samples[0]
+        )
         path = tokenizer.decode_to_file(tokens, tmp_path / "out.wav")
         assert Audio.read(path).length == audio.length
     assert [a.length for a in tokenizer.decode([tokens, tokens])] == [3888, 3888]

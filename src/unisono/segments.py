@@ -70,7 +70,7 @@ def read_segments(
 
 
 def cut(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
-    """Re-cut a stream of `[n]` blocks into pieces of exactly `length` samples (last one shorter)."""
+    """Re-cut a stream of `[n]` blocks into pieces of `length` samples, the last one shorter."""
     held: list[np.ndarray] = []
     count = 0
     for block in blocks:

@@ -17,9 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from unisono.errors import ConfigError
 from unisono.models import DEFAULT
 
-Model = Annotated[
-    str, typer.Option("--model", "-m", help="Embedded name, model folder or hub id.")
-]
+Model = Annotated[str, typer.Option("--model", "-m", help="Embedded name, model folder or hub id.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
 Dtype = Annotated[str, typer.Option(help="float32, float16, bfloat16 or auto.")]
 Int8 = Annotated[bool, typer.Option("--int8", help="Encoder in int8 (CPU; some tokens change).")]
@@ -29,9 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more; show tracebacks.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make existing outputs anew.")]
 Seed = Annotated[int, typer.Option(help="Noise seed: same seed, same waveform.")]
-Steps = Annotated[
-    int | None, typer.Option(min=1, help="Decoder steps: quality against time.")
-]
+Steps = Annotated[int | None, typer.Option(min=1, help="Decoder steps: quality against time.")]
 DEFAULT_MODEL = DEFAULT
 
 
@@ -92,9 +88,7 @@ class Session:
             yield lambda: bar.advance(task)
 
 
-def load_model(
-    name: str, device: str, dtype: str, int8: bool = False, decoder: bool = True
-) -> Any:
+def load_model(name: str, device: str, dtype: str, int8: bool = False, decoder: bool = True) -> Any:
     """`unisono.load`, imported late so that `--help` stays quick."""
     from unisono.hub import load
 

@@ -20,13 +20,17 @@ def decode(
     inputs: Annotated[
         list[str], typer.Argument(help="Files (.utok, .jsonl, .parquet), folders, globs.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder, or an audio file for one item.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder, or an audio file for one item.")
+    ],
     output_format: Annotated[
         str, typer.Option("--format", "-f", help=f"One of {', '.join(AUDIO_OUT)}.")
     ] = "wav",
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="As for encode; default: the model named in the tokens."),
+        typer.Option(
+            "--model", "-m", help="As for encode; default: the model named in the tokens."
+        ),
     ] = None,
     device: common.Device = "cpu",
     dtype: common.Dtype = "float32",

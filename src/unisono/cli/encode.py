@@ -15,9 +15,7 @@ from unisono.errors import UnisonoError
 
 
 def encode(
-    inputs: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, manifests (.jsonl).")
-    ],
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs, manifests (.jsonl).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder, or a .utok or .jsonl file.")],
     output_format: Annotated[
         str | None, typer.Option("--format", "-f", help="utok, jsonl or parquet.")

@@ -12,8 +12,11 @@ from pathlib import Path
 from unisono.errors import DataError
 
 AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .caf .w64 .rf64 .m4a .mp4 .aac .webm .mka "
-    ".mkv .mov .wma .amr .g722 .3gp .ac3 .ape .wv".split()
+    f".{name}"
+    for name in (
+        "wav flac ogg oga opus mp3 aif aiff aifc au caf w64 rf64 "
+        "m4a mp4 aac webm mka mkv mov wma amr g722 3gp ac3 ape wv"
+    ).split()
 )
 TOKEN_SUFFIXES = frozenset({".utok"})
 
@@ -66,7 +69,8 @@ def _folder(root: Path, suffixes: frozenset[str], base: Path | None = None) -> l
 
 
 def _glob(pattern: str, suffixes: frozenset[str]) -> list[Item]:
-    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+    # Path.glob takes no absolute patterns.
+    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
     if not found:
         raise DataError(f"Nothing matches {pattern}.")
     # The part before the first wildcard is the folder that keys are relative to.
@@ -120,9 +124,9 @@ def safe_key(key: str) -> str:
 
 def _distinct(items: list[Item]) -> list[Item]:
     """Drop repeats; colliding keys of different files become their full paths."""
-    seen: dict[tuple[str, str], Item] = {}
+    seen: dict[tuple[Path, str], Item] = {}
     for item in items:
-        seen.setdefault((os.path.abspath(item.path), item.key), item)
+        seen.setdefault((item.path.absolute(), item.key), item)
     once = list(seen.values())
     by_key: dict[str, list[Item]] = {}
     for item in once:
@@ -130,7 +134,7 @@ def _distinct(items: list[Item]) -> list[Item]:
     result = []
     for item in once:
         if len(by_key[item.key]) > 1:
-            path = Path(os.path.abspath(item.path))
+            path = item.path.absolute()
             item = Item(item.path, Path(*path.parts[1:]).as_posix())
         result.append(item)
     if len({item.key for item in result}) != len(result):

@@ -90,8 +90,8 @@ def _say(session: common.Session, report: dict[str, Any]) -> None:
         f"{report['bits_per_second']:g} bit/s, model {report['model']}"
     )
     session.say(
-        f"time     encode {report['encode_seconds']:.2f} s ({report['encode_real_time']:.1f} x real "
-        f"time), decode {report['decode_seconds']:.2f} s ({report['decode_real_time']:.1f} x), "
+        f"time     encode {report['encode_seconds']:.2f} s ({report['encode_real_time']:.1f} x "
+        f"real time), decode {report['decode_seconds']:.2f} s ({report['decode_real_time']:.1f} x), "
         f"real-time factor {report['real_time_factor']:.3f}"
     )
     stoi = report["stoi"]
@@ -154,8 +154,10 @@ def _picture(before: Audio, after: Audio, tokens: AudioTokens, target: Path) -> 
     path = target.with_suffix(".png")
     draw(
         path,
-        [("original", _mel(before.samples[0], before.rate)),
-         ("reconstruction", _mel(after.samples[0], after.rate))],
+        [
+            ("original", _mel(before.samples[0], before.rate)),
+            ("reconstruction", _mel(after.samples[0], after.rate)),
+        ],
         min(before.duration, tokens.duration),
         tokens,
     )

@@ -67,11 +67,16 @@ def _jsonl(path: Path) -> Iterator[TokenItem]:
                 key, _ = str(record["id"]), record["codes"]
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{path}, line {number}: not a line of tokens.") from error
-            yield TokenItem(safe_key(key), _record_reader(record, record["codes"], f"{path}, {key}"))
+            yield TokenItem(
+                safe_key(key), _record_reader(record, record["codes"], f"{path}, {key}")
+            )
 
 
 def _shard(path: Path) -> Iterator[TokenItem]:
-    parquet, arrow = require_extra("pyarrow.parquet", "parquet"), require_extra("pyarrow", "parquet")
+    parquet, arrow = (
+        require_extra("pyarrow.parquet", "parquet"),
+        require_extra("pyarrow", "parquet"),
+    )
     try:
         rows = parquet.read_table(path).to_pylist()
     except (arrow.ArrowException, OSError) as error:
@@ -80,7 +85,9 @@ def _shard(path: Path) -> Iterator[TokenItem]:
         codes = {k.removeprefix("codes_"): v for k, v in row.items() if k.startswith("codes_")}
         if "id" not in row or not codes:
             raise DataError(f"{path} has no tokens (columns id and codes_...).")
-        yield TokenItem(safe_key(str(row["id"])), _record_reader(row, codes, f"{path}, {row['id']}"))
+        yield TokenItem(
+            safe_key(str(row["id"])), _record_reader(row, codes, f"{path}, {row['id']}")
+        )
 
 
 def _record_reader(

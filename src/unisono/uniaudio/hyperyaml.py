@@ -1,4 +1,4 @@
-"""HyperPyYAML as data: `!new:`, `!name:`, `!apply:` and `!ref` become plain nodes; nothing is built.
+"""HyperPyYAML as data: `!new:`, `!name:`, `!apply:`, `!ref` become plain nodes; nothing is built.
 
 Released decoder configs are written in HyperPyYAML, whose own loader imports and calls whatever
 the file names. This one only reads: a tag outside these four (`!!python/object` and the like) is
@@ -50,7 +50,7 @@ def read_hyperyaml(path: Path) -> dict[str, Any]:
     if len(text) > _MAX_BYTES:
         raise ConfigError(f"{path} is too large for a config ({len(text)} characters).")
     try:
-        raw = yaml.load(text, Loader=_loader())  # noqa: S506 - a SafeLoader
+        raw = yaml.load(text, Loader=_loader())
     except (yaml.YAMLError, RecursionError) as error:
         reason = getattr(error, "problem", None) or str(error).split("\n")[0]
         raise ConfigError(
@@ -99,7 +99,9 @@ def _loader() -> type[yaml.SafeLoader]:
         Loader.add_multi_constructor(f"!{kind}:", _tagged(kind))
     Loader.add_constructor("!ref", _reference)
     Loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+        list("-+0123456789"),
     )
     return Loader
 

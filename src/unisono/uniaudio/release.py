@@ -87,10 +87,14 @@ def read_decoder_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 )
     for key, names in (("flow", _FLOW), ("hift", {"HiFTGenerator"})):
         node = values.get(key)
-        if not isinstance(node, Node) or node.name not in names or not isinstance(
-            node.arguments, dict
+        if (
+            not isinstance(node, Node)
+            or node.name not in names
+            or not isinstance(node.arguments, dict)
         ):
-            raise ConfigError(f"{path} does not describe '{key}' as !new:{'|'.join(sorted(names))}.")
+            raise ConfigError(
+                f"{path} does not describe '{key}' as !new:{'|'.join(sorted(names))}."
+            )
     return _flow_arguments(values["flow"].arguments, path), plain(
         values["hift"].arguments, _VOCODER, path
     )

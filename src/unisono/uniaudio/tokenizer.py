@@ -1,4 +1,4 @@
-"""UniAudio-Token as an `AudioTokenizer`: features, encoder, and the speech decoder if there is one."""
+"""UniAudio-Token as an `AudioTokenizer`: features, encoder, and a speech decoder if present."""
 
 from __future__ import annotations
 
