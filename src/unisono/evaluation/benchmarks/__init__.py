@@ -1,0 +1,1 @@
+"""What `benchmarks/*.py` measure, one file a benchmark; the scripts only parse and print."""
