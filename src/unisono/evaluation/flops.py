@@ -46,7 +46,10 @@ def encoder_flops(config: UniAudioConfig, mel_frames: int) -> int:
         before = config.pooling > 1 and number <= config.pooling_position
         total += layer_flops(half if before else pooled, width, inner)
     tokens = pooled
-    if config.has_residual and (config.encoder_residual_target_position or 0) <= config.layers_built:
+    if (
+        config.has_residual
+        and (config.encoder_residual_target_position or 0) <= config.layers_built
+    ):
         total += 2 * linear_flops(tokens, width, width) * config.use_residual_adapter
         gate = linear_flops(tokens, 2 * width, width) + linear_flops(tokens, width, width)
         total += gate * config.use_residual_gate

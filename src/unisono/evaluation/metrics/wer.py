@@ -40,7 +40,9 @@ class WordErrors:
 
 def normalise(text: str) -> str:
     """Lower case, without punctuation and symbols except `'`, words separated by one space."""
-    text = unicodedata.normalize("NFC", text).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    text = (
+        unicodedata.normalize("NFC", text).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    )
     kept = (c for c in text if c == "'" or unicodedata.category(c)[0] not in "PS")
     # An apostrophe that stands alone is a quotation mark, not part of a word.
     return " ".join(word for word in "".join(kept).split() if word.strip("'"))
