@@ -37,7 +37,8 @@ def test_the_paper_size_in_gflop():
 def test_pooling_later_costs_more():
     shape = dict(d_model=8, encoder_layers=4, encoder_attention_heads=2, encoder_ffn_dim=16,
                  num_mel_bins=80, pooling_kernel_size=2, pooling_type="avg",
-                 quantize_vocab_size=16, quantize_position=4, quantize_encoder_only=True)  # fmt: skip
+                 quantize_vocab_size=16, quantize_position=4,
+                 quantize_encoder_only=True)  # fmt: skip
     early = encoder_flops(UniAudioConfig(pooling_position=0, **shape), 400)
     late = encoder_flops(UniAudioConfig(pooling_position=2, **shape), 400)
     assert late - early == 2 * (layer_flops(200, 8, 16) - layer_flops(100, 8, 16))
