@@ -98,6 +98,18 @@ def test_int8_storage_is_smaller_and_runs(uat, tmp_path, voice):
     assert tokens["audio"].shape == (1, 25)
 
 
+def test_int8_storage_keeps_an_encoder_that_training_rounded(uat_folder, tmp_path):
+    """The decoder is trained on tokens of rounded weights; a saved model must give just those."""
+    from unisono.training.tasks.encoder import as_stored
+
+    tokenizer = load(uat_folder)
+    as_stored(tokenizer.encoder)
+    again = load(tokenizer.save_pretrained(tmp_path / "small", int8=True))
+    loaded = again.encoder.state_dict()
+    for name, parameter in tokenizer.encoder.named_parameters():
+        assert torch.equal(loaded[name], parameter), name
+
+
 def test_int8_arithmetic_keeps_a_batch_equal_to_its_items(uat_folder, uat, voice):
     tokenizer = load(uat_folder, int8=True)
     clips = [(voice(s, 16000, i), 16000) for i, s in enumerate((0.5, 3.1, 1.7))]

@@ -9,6 +9,7 @@ import typer
 
 from unisono.audio import probe
 from unisono.cli import common
+from unisono.cli.inputs import AUDIO_SUFFIXES, TOKEN_SUFFIXES
 from unisono.models import embedded_models
 from unisono.tokens import AudioTokens, TokenLayout
 
@@ -21,9 +22,12 @@ def info(
     """Say what a file or a model is."""
     session = common.Session(as_json=as_json, verbose=verbose)
     path = Path(what)
-    if what not in embedded_models() and path.is_file():
-        facts = _tokens(path) if path.suffix == ".utok" else _audio(path)
-    elif what not in embedded_models() and path.suffix and not path.exists() and "/" not in what:
+    named_as_file = path.suffix.lower() in AUDIO_SUFFIXES | TOKEN_SUFFIXES
+    if what in embedded_models() or path.is_dir():
+        facts = _model(what)
+    elif path.suffix in TOKEN_SUFFIXES:
+        facts = _tokens(path)
+    elif named_as_file or path.is_file():
         facts = _audio(path)
     else:
         facts = _model(what)

@@ -11,13 +11,11 @@ from pathlib import Path
 
 from unisono.errors import DataError
 
-AUDIO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        "wav flac ogg oga opus mp3 aif aiff aifc au caf w64 rf64 "
-        "m4a mp4 aac webm mka mkv mov wma amr g722 3gp ac3 ape wv"
-    ).split()
-)
+_AUDIO_NAMES = """
+wav flac ogg oga opus mp3 aif aiff aifc au caf w64 rf64
+m4a mp4 aac webm mka mkv mov wma amr g722 3gp ac3 ape wv
+"""
+AUDIO_SUFFIXES = frozenset(f".{name}" for name in _AUDIO_NAMES.split())
 TOKEN_SUFFIXES = frozenset({".utok"})
 
 

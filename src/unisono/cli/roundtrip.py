@@ -91,8 +91,8 @@ def _say(session: common.Session, report: dict[str, Any]) -> None:
     )
     session.say(
         f"time     encode {report['encode_seconds']:.2f} s ({report['encode_real_time']:.1f} x "
-        f"real time), decode {report['decode_seconds']:.2f} s ({report['decode_real_time']:.1f} x), "
-        f"real-time factor {report['real_time_factor']:.3f}"
+        f"real time), decode {report['decode_seconds']:.2f} s "
+        f"({report['decode_real_time']:.1f} x), real-time factor {report['real_time_factor']:.3f}"
     )
     stoi = report["stoi"]
     session.say(

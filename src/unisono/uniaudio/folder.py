@@ -35,7 +35,8 @@ _SECTIONS = {"format", "version", "system", "model_id", "layout", "encoder", "fe
 _DECODER_SECTIONS = {"flow", "vocoder", "mel", "decoding"}
 # Only training reads these; an inference model without them needs no running averages.
 _TRAINING_STATE = {"quantize_ema_decay": None, "quantize_restart_interval": None}
-_INT8_LEAST = 16_384
+# Smaller tensors weigh little and stay float32.
+_LEAST = 4096
 
 
 def recognises(folder: Path) -> bool:
@@ -78,7 +79,7 @@ def save(tokenizer: UniAudioTokenizer, folder: Path, int8: bool = False) -> None
         state |= {f"vocoder.{n}": t for n, t in decoder.vocoder.state_dict().items()}
     rows = tuple(name for name, tensor in state.items() if _goes_int8(name, tensor)) if int8 else ()
     if int8:
-        state = {n: t if n in rows or t.numel() < 4096 else t.half() for n, t in state.items()}
+        state = {n: t if n in rows or t.numel() < _LEAST else t.half() for n, t in state.items()}
     save_weights(folder / "model.safetensors", state, int8=rows)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / "config.json", text.encode(), ModelError)
@@ -190,14 +191,14 @@ def _encoder_dict(config: UniAudioConfig) -> dict[str, Any]:
 
 
 def _goes_int8(name: str, tensor: Tensor) -> bool:
-    """Large matrices of layers; tables that are looked up (codes, positions) stay precise."""
-    tables = ("codebook", "embed_positions", "input_embedding")
-    return (
-        tensor.ndim >= 2
-        and tensor.numel() >= _INT8_LEAST
-        and name.endswith(".weight")
-        and not any(table in name for table in tables)
-    )
+    """Matrices of the encoder's layers and SAE (training rounds them alike) and of the flow.
+
+    Tables that are looked up, the first convolutions and the vocoder stay in float16.
+    """
+    if name.startswith(("encoder.layers.", "encoder.residual_")):
+        return tensor.ndim == 2
+    large = tensor.ndim >= 2 and tensor.numel() >= _LEAST and name.endswith(".weight")
+    return large and name.startswith("flow.") and not name.startswith("flow.input_embedding")
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,7 @@ import torch
 from torch import Tensor
 
 from unisono.errors import ConfigError, ModelError
-from unisono.uniaudio.hyperyaml import Node, nodes, plain, read_hyperyaml
-
-# The classes that a decoder config may ask for; each stands for a module of ours.
-_FLOW = {"MaskedDiffWithXvec"}
-_ENCODERS = {"ConformerEncoder": "conformer", "BlockConformerEncoder": "block"}
-_PARTS = {"InterpolateRegulator", "ConditionalCFM", "ConditionalDecoder", "DictConfig"}
-_VOCODER = {"HiFTGenerator", "ConvRNNF0Predictor"}
-_KNOWN = _FLOW | set(_ENCODERS) | _PARTS | _VOCODER
-# Nodes outside `flow` and `hift` that released configs carry; they are not used, never called.
-_UNUSED_HOMES = ("cosyvoice.", "matcha.", "whisper.")
-_SEEDERS = {
-    "random.seed",
-    "numpy.random.seed",
-    "torch.manual_seed",
-    "torch.cuda.manual_seed",
-    "torch.cuda.manual_seed_all",
-}
+from unisono.synthesis.hyperyaml import decoder_configs, load_hyperyaml
 
 
 def is_tokenizer_folder(folder: Path) -> bool:
@@ -64,7 +47,11 @@ def read_decoder(folder: Path) -> dict[str, Any]:
     for name in ("config.yaml", "flow.pt", "hift.pt"):
         if not (folder / name).is_file():
             raise ModelError(f"The decoder folder {folder} has no {name}; restore the file.")
-    flow, vocoder = read_decoder_config(folder / "config.yaml")
+    tree = load_hyperyaml(folder / "config.yaml")
+    try:
+        flow, vocoder = decoder_configs(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{folder / 'config.yaml'}: {error}") from error
     return {
         "flow": flow,
         "vocoder": vocoder,
@@ -73,45 +60,14 @@ def read_decoder(folder: Path) -> dict[str, Any]:
     }
 
 
-def read_decoder_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Flow and vocoder arguments from a HyperPyYAML file, as plain dicts in reference form."""
-    values = read_hyperyaml(path)
-    for key, value in values.items():
-        for node in nodes(value):
-            used = key in ("flow", "hift")
-            harmless = node.target in _SEEDERS or node.target.startswith(_UNUSED_HOMES)
-            if node.name not in _KNOWN and (used or not harmless):
-                raise ConfigError(
-                    f"{path} asks for '{node.target}', which unisono does not know and will not "
-                    f"build; known classes: {', '.join(sorted(_KNOWN))}."
-                )
-    for key, names in (("flow", _FLOW), ("hift", {"HiFTGenerator"})):
-        node = values.get(key)
-        if (
-            not isinstance(node, Node)
-            or node.name not in names
-            or not isinstance(node.arguments, dict)
-        ):
-            raise ConfigError(
-                f"{path} does not describe '{key}' as !new:{'|'.join(sorted(names))}."
-            )
-    return _flow_arguments(values["flow"].arguments, path), plain(
-        values["hift"].arguments, _VOCODER, path
-    )
-
-
 def read_pt(path: Path) -> dict[str, Tensor]:
     """A plain state dict; `ModelError` for anything that could hold code."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # of many kinds: the unpickler meets bytes it was not written for
         raise ModelError(
             f"{path} was refused: it is damaged or may contain code; only plain tensors are read "
             "(torch.load with weights_only). Get the file again from its source."
-        ) from error
-    except Exception as error:  # the unpickler meets bytes it was never written for
-        raise ModelError(
-            f"{path} was refused: it is no file of plain tensors and may contain code."
         ) from error
     if not isinstance(state, dict):
         raise ModelError(f"{path} holds {type(state).__name__}, not a state dict of tensors.")
@@ -158,18 +114,6 @@ def fingerprint(codebook: Tensor) -> str:
     """Short id of a codebook: equal wherever the same checkpoint lies."""
     data = codebook.detach().float().contiguous().cpu().numpy().tobytes()
     return hashlib.sha256(data).hexdigest()[:12]
-
-
-def _flow_arguments(arguments: dict[str, Any], path: Path) -> dict[str, Any]:
-    encoder = arguments.get("encoder")
-    if not isinstance(encoder, Node) or encoder.name not in _ENCODERS:
-        raise ConfigError(f"{path} has no known flow encoder; known: {', '.join(_ENCODERS)}.")
-    values = plain(arguments, _KNOWN, path)
-    values["encoder_kind"] = _ENCODERS[encoder.name]
-    cfm = values.get("decoder", {}).get("cfm_params")
-    if isinstance(cfm, dict) and set(cfm) == {"content"}:
-        values["decoder"]["cfm_params"] = cfm["content"]
-    return values
 
 
 def _read_json(path: Path) -> dict[str, Any]:
