@@ -26,6 +26,7 @@ class ClipSet:
         weights: share of a source's clips to use; 0 leaves a source out, 2 repeats it.
         rate: sample rate in Hz of what `read` returns.
         split: train, valid or eval; training code never asks for eval.
+        required: whether having no such clip is an error.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class ClipSet:
         weights: Mapping[str, float] | None = None,
         rate: int = 16_000,
         split: str = "train",
+        required: bool = True,
     ) -> None:
         self.rate = rate
         self.items: list[ManifestItem] = []
@@ -46,7 +48,7 @@ class ClipSet:
                 for _ in range(_copies(item, weights or {})):
                     self.items.append(item)
                     self.folders.append(manifest.parent)
-        if not self.items:
+        if required and not self.items:
             names = ", ".join(map(str, manifests))
             raise DataError(f"{names}: no {split} clip of kind {list(kinds)}; name other manifests")
 

@@ -24,8 +24,6 @@ class CachedSequence:
     """One line of the index: which clips, and where their rows lie."""
 
     clips: list[int]
-    phonemes: str | None
-    """Phonemes of all clips in order, or None when a clip has none."""
     offset: int
     """First frame (token rate) in the arrays."""
     frames: int
@@ -83,14 +81,14 @@ class JoinedCache:
 
 def write_cache(
     folder: Path,
-    plan: Sequence[tuple[list[int], str | None]],
+    plan: Sequence[list[int]],
     compute: Callable[[list[int]], tuple[float, Mapping[str, np.ndarray]]],
     key: str,
 ) -> None:
     """Fill `folder` for every planned sequence that is not there yet.
 
     Args:
-        plan: clips and phonemes of each sequence, in order.
+        plan: clips of each sequence, in order.
         compute: clips → (seconds, arrays `[frames, width]` of equal frame count).
         key: what the states depend on; a cache made with another key is an error.
 
@@ -114,7 +112,7 @@ def write_cache(
     files: dict[str, object] = {}
     with index.open("a", encoding="utf-8") as lines_out:
         for number in range(done, len(plan)):
-            clips, phonemes = plan[number]
+            clips = plan[number]
             seconds, arrays = compute(clips)
             if not files:
                 widths = {name: array.shape[1] for name, array in arrays.items()}
@@ -125,9 +123,9 @@ def write_cache(
             for name, array in arrays.items():
                 files[name].write(array.astype(np.float16).tobytes())  # type: ignore[attr-defined]
                 files[name].flush()  # type: ignore[attr-defined]
-            record = CachedSequence(clips, phonemes, frames, count.pop(), round(seconds, 3))
+            record = CachedSequence(clips, frames, count.pop(), round(seconds, 3))
             frames += record.frames
-            lines_out.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+            lines_out.write(json.dumps(asdict(record)) + "\n")
             lines_out.flush()
             if (number + 1) % 100 == 0:
                 log.info("cached %d of %d sequences", number + 1, len(plan))

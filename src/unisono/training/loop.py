@@ -101,7 +101,11 @@ def train(config: TrainConfig, task: Task) -> Path:
             for player, loss, figures in task.losses(batch, step):
                 section = config.optimizers[player]
                 norm = _take_step(accelerator, optimizers[player], loss, section, step, config)
-                figures = {**figures, f"{player}/loss": float(loss.detach()), f"{player}/norm": norm}
+                figures = {
+                    **figures,
+                    f"{player}/loss": float(loss.detach()),
+                    f"{player}/norm": norm,
+                }
                 for key, value in figures.items():
                     window.setdefault(key, []).append(value)
             done = step + 1
@@ -166,8 +170,9 @@ def _take_step(
     step: int,
     config: TrainConfig,
 ) -> float:
-    factor = warmup_cosine(step // config.accumulate, config.steps // config.accumulate,
-                           section.warmup, section.floor)
+    factor = warmup_cosine(
+        step // config.accumulate, config.steps // config.accumulate, section.warmup, section.floor
+    )
     accelerator.backward(loss / config.accumulate)
     if (step + 1) % config.accumulate:
         return 0.0

@@ -11,6 +11,7 @@ from unisono.training.loop import Task
 TASKS = {
     "encoder": ("unisono.training.tasks.encoder", "EncoderTask"),
     "flow": ("unisono.training.tasks.flow", "FlowTask"),
+    "pitch": ("unisono.training.tasks.pitch", "PitchTask"),
     "vocoder": ("unisono.training.tasks.vocoder", "VocoderTask"),
 }
 

@@ -22,9 +22,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan, ClipSet, plan_sequences, read_sequence
+from unisono.errors import DataError
 from unisono.quantize.usage import code_usage
 from unisono.storage.weights import int8_roundtrip
-from unisono.errors import DataError
 from unisono.training.cache import JoinedCache, StateCache, write_cache
 from unisono.training.config import Section, TrainConfig, parse_options
 from unisono.training.heads import MelHead, PhonemeHead
@@ -33,14 +33,29 @@ from unisono.uniaudio import LogMelFeatures, UniAudioConfig, UniAudioEncoder
 from unisono.uniaudio.encoder import EncoderState
 from unisono.uniaudio.reference import init_from_whisper
 
+# Options that change nothing below the quantizer and SAE, so that cached states stay good.
+_ABOVE = frozenset(
+    {
+        "quantize_vocab_size",
+        "quantize_position",
+        "quantize_ema_decay",
+        "quantize_restart_interval",
+        "quantize_loss_scale",
+        "quantize_commit_coefficient",
+        "encoder_residual_target_position",
+        "use_residual_adapter",
+        "use_residual_gate",
+    }
+)
+
 
 class EncoderOptions(Section):
     """Options of the encoder stage."""
 
     encoder: dict[str, Any]
     """Encoder config in the reference's form."""
-    whisper: Path
-    """Folder of the Whisper model to start from (transformers' names)."""
+    whisper: Path | None = None
+    """Folder of the Whisper model to start from (transformers' names); None: random weights."""
     cache: Path
     """Folder for the states of the frozen layers."""
     frozen: int = Field(ge=1)
@@ -79,12 +94,14 @@ class EncoderTask:
         self.options: EncoderOptions = parse_options(EncoderOptions, config.options, config.task)
         torch.manual_seed(config.seed)
         self.encoder = build_encoder(self.options)
-        self.caches = {
-            split: cached_states(self.encoder, self.options, config, split)[0]
+        found = {
+            split: cached_states(self.encoder, self.options, config, split)
             for split in ("train", "valid")
         }
+        self.caches = {split: cache for split, (cache, _) in found.items()}
+        self.phonemes = {split: _phonemes(*parts) for split, parts in found.items()}
         cache = self.caches["train"]
-        self.symbols = sorted({c for s in cache.sequences for c in (s.phonemes or "")} - {" "})
+        self.symbols = sorted({c for text in self.phonemes["train"] for c in text} - {" "})
         self._number = {symbol: i + 1 for i, symbol in enumerate(self.symbols)}
         self.plan = BatchPlan(
             [s.seconds for s in cache.sequences], config.data.batch_seconds, config.seed
@@ -103,9 +120,11 @@ class EncoderTask:
 
     def batch(self, step: int) -> StateBatch:
         """Cached sequences of this step."""
-        return self._collate(self.caches["train"], self.plan(step))
+        return self._collate("train", self.plan(step))
 
-    def losses(self, batch: StateBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+    def losses(
+        self, batch: StateBatch, step: int
+    ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """CTC + mel + commitment; the quantizer joins at `quantize_from`."""
         quantize = step >= self.options.quantize_from
         if quantize and not self._started:
@@ -116,7 +135,7 @@ class EncoderTask:
         if quantize:
             assert state.token_ids is not None and state.quantizer_loss is not None
             ids = state.token_ids[batch.mask.bool()]
-            figures |= {"commit": float(state.quantizer_loss), "codes": float(len(ids.unique()))}
+            figures |= {"commit": state.quantizer_loss.item(), "codes": float(len(ids.unique()))}
             loss = loss + state.quantizer_loss
         yield "encoder", loss, figures
 
@@ -131,7 +150,7 @@ class EncoderTask:
         counts = torch.zeros(self.encoder.config.quantize_vocab_size or 1)
         groups = [list(range(i, min(i + 8, len(cache)))) for i in range(0, len(cache), 8)]
         for group in groups:
-            batch = self._collate(cache, group)
+            batch = self._collate("valid", group)
             figures, _, state = self._losses(batch, self._started)
             for key, value in figures.items():
                 totals[key] = totals.get(key, 0.0) + value / len(groups)
@@ -161,7 +180,7 @@ class EncoderTask:
         states = state.quantized if state.quantized is not None else state.hidden
         mel = masked_l1(self.mel_head(states, batch.mask), batch.mel, batch.mask)
         loss = self.options.mel_weight * mel
-        figures = {"mel": float(mel)}
+        figures = {"mel": mel.item()}
         if len(batch.labelled):
             mask = batch.mask[batch.labelled]
             scores = self.phoneme_head(states[batch.labelled], mask)
@@ -173,9 +192,9 @@ class EncoderTask:
                 zero_infinity=True,
             )
             loss = loss + self.options.ctc_weight * ctc
-            figures["ctc"] = float(ctc)
+            figures["ctc"] = ctc.item()
         if state.gate_mean is not None:
-            figures["gate"] = float(state.gate_mean)
+            figures["gate"] = state.gate_mean.item()
         return figures, loss, state
 
     def _run(self, batch: StateBatch, quantize: bool) -> EncoderState:
@@ -222,7 +241,8 @@ class EncoderTask:
             wrong += edit_distance(read[read > 0].tolist(), target.tolist())
         return wrong, len(batch.phonemes)
 
-    def _collate(self, cache: JoinedCache, indices: Sequence[int]) -> StateBatch:
+    def _collate(self, split: str, indices: Sequence[int]) -> StateBatch:
+        cache = self.caches[split]
         device = next(self.encoder.parameters()).device
         lengths = [cache.sequences[i].frames for i in indices]
 
@@ -235,8 +255,7 @@ class EncoderTask:
 
         mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
         targets = [
-            [self._number[c] for c in (cache.sequences[i].phonemes or "") if c in self._number]
-            for i in indices
+            [self._number[c] for c in self.phonemes[split][i] if c in self._number] for i in indices
         ]
         labelled = [n for n, target in enumerate(targets) if 0 < len(target) < lengths[n]]
         return StateBatch(
@@ -253,7 +272,8 @@ class EncoderTask:
 def build_encoder(options: EncoderOptions) -> UniAudioEncoder:
     """The encoder with Whisper's layers in it, the frozen part rounded to int8 and frozen."""
     encoder = UniAudioEncoder(UniAudioConfig.from_reference(options.encoder))
-    init_from_whisper(encoder, load_file(options.whisper / "model.safetensors"))
+    if options.whisper is not None:
+        init_from_whisper(encoder, _whisper_weights(options.whisper))
     for name, parameter in encoder.named_parameters():
         layer = int(name.split(".")[1]) if name.startswith("layers.") else 0
         below = name.startswith(("conv", "embed_positions.")) or (
@@ -266,6 +286,20 @@ def build_encoder(options: EncoderOptions) -> UniAudioEncoder:
     return encoder
 
 
+@torch.no_grad()
+def as_stored(encoder: UniAudioEncoder) -> UniAudioEncoder:
+    """Round the trained weights to what an int8 model file keeps, in place; evaluation mode.
+
+    The decoder is then trained on exactly the tokens that the shipped encoder gives.
+    """
+    for name, parameter in encoder.named_parameters():
+        if name.startswith(("layers.", "equilibrium.")) and parameter.ndim == 2:
+            parameter.copy_(int8_roundtrip(parameter))
+        elif parameter.numel() >= 4096:
+            parameter.copy_(parameter.half().float())
+    return encoder.eval()
+
+
 def cached_states(
     encoder: UniAudioEncoder, options: EncoderOptions, config: TrainConfig, split: str
 ) -> tuple[JoinedCache, list[ClipSet]]:
@@ -275,9 +309,9 @@ def cached_states(
     """
     caches, clip_sets = [], []
     for manifest in config.data.train:
-        try:
-            clips = ClipSet([manifest], config.data.kinds, config.data.weights, split=split)
-        except DataError:
+        data = config.data
+        clips = ClipSet([manifest], data.kinds, data.weights, split=split, required=False)
+        if not len(clips):
             continue
         folder = options.cache / f"{Path(manifest).stem}-{split}"
         caches.append(_fill_cache(folder, encoder, options, config, clips))
@@ -295,7 +329,6 @@ def _fill_cache(
     clips: ClipSet,
 ) -> StateCache:
     sequences = plan_sequences(clips.items, config.data.sequence_seconds, config.seed)
-    phonemes = [_phonemes(clips, sequence) for sequence in sequences]
     features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
     multiple = encoder.config.frame_multiple
 
@@ -313,13 +346,22 @@ def _fill_cache(
         return len(wave) / clips.rate, arrays
 
     encoder.eval()
+    below = {k: v for k, v in options.encoder.items() if k not in _ABOVE}
     described = json.dumps(
-        [options.encoder, options.frozen, options.int8_frozen, sequences,
-         [(i.path, i.start) for i in clips.items]]
+        [below, options.frozen, options.int8_frozen, str(options.whisper), sequences,
+         [(i.path, i.start) for i in clips.items]],
+        sort_keys=True,
     )  # fmt: skip
     key = hashlib.sha256(described.encode()).hexdigest()
-    write_cache(folder, list(zip(sequences, phonemes, strict=True)), compute, key)
+    write_cache(folder, sequences, compute, key)
     return StateCache(folder)
+
+
+def _whisper_weights(folder: Path) -> dict[str, Tensor]:
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise DataError(f"{path}: no Whisper model here; `python -m recipes.whisper` makes it")
+    return load_file(path)
 
 
 def edit_distance(made: Sequence[int], real: Sequence[int]) -> int:
@@ -332,6 +374,11 @@ def edit_distance(made: Sequence[int], real: Sequence[int]) -> int:
     return row[-1]
 
 
-def _phonemes(clips: ClipSet, sequence: Sequence[int]) -> str | None:
-    texts = [clips.items[i].phonemes for i in sequence]
-    return " ".join(texts) if all(texts) else None
+def _phonemes(cache: JoinedCache, clip_sets: Sequence[ClipSet]) -> list[str]:
+    """Phonemes of every cached sequence; empty where one of its clips has none."""
+    found = []
+    for index, sequence in enumerate(cache.sequences):
+        part, _ = cache.locate(index)
+        texts = [clip_sets[part].items[i].phonemes for i in sequence.clips]
+        found.append(" ".join(texts) if all(texts) else "")
+    return found

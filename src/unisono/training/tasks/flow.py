@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan, read_sequence
@@ -19,7 +18,7 @@ from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.training.cache import JoinedCache
 from unisono.training.config import Section, TrainConfig, load_config, parse_options
 from unisono.training.state import module_weights
-from unisono.training.tasks.encoder import EncoderOptions, build_encoder, cached_states
+from unisono.training.tasks.encoder import EncoderOptions, as_stored, build_encoder, cached_states
 from unisono.uniaudio.encoder import EncoderState, UniAudioEncoder
 
 
@@ -60,7 +59,7 @@ class FlowTask:
         options = parse_options(EncoderOptions, encoder_config.options, "encoder")
         encoder = build_encoder(options)
         encoder.load_state_dict(module_weights(self.options.encoder_run)["encoder"])
-        encoder.eval()
+        as_stored(encoder)
         self.mel = MelSpectrogram(MelConfig(**self.options.mel))
         self.splits = {
             split: cached_states(encoder, options, encoder_config, split)

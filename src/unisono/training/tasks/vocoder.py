@@ -119,10 +119,7 @@ class VocoderTask:
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Spectral errors on fixed held-out crops with the predicted F0, as used for real."""
-        rng = np.random.default_rng(0)
-        count = max(1, round(self.options.valid_seconds / self.options.segment_seconds))
-        places = rng.integers(0, len(self.valid), count)
-        batch = self._segments(self.valid, places, rng)
+        batch = self.held_out()
         device = next(self.vocoder.parameters()).device
         real = batch.wave.to(device)
         mel = self.mel.to(device)(real)
@@ -134,6 +131,13 @@ class VocoderTask:
             "mel": float(F.l1_loss(self.mel(made), mel)),
             "f0_hz": float(off.mean()) if voiced.any() else 0.0,
         }
+
+    def held_out(self) -> Segments:
+        """The same held-out crops every time."""
+        rng = np.random.default_rng(0)
+        count = max(1, round(self.options.valid_seconds / self.options.segment_seconds))
+        places = rng.integers(0, len(self.valid), count)
+        return self._segments(self.valid, places, rng)
 
     def extra_state(self) -> dict[str, Any]:
         """Nothing beyond the modules."""

@@ -1,0 +1,58 @@
+"""From finished runs to a model folder that `unisono.load` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from unisono import hub
+from unisono.synthesis.decoder import SpeechDecoder
+from unisono.training.config import load_config, parse_options
+from unisono.training.state import module_weights
+from unisono.training.tasks.encoder import EncoderOptions, build_encoder
+from unisono.training.tasks.flow import FlowOptions
+from unisono.training.tasks.vocoder import VocoderOptions
+from unisono.uniaudio import LogMelFeatures
+from unisono.uniaudio.tokenizer import UniAudioTokenizer
+
+
+def assemble(
+    encoder_run: Path,
+    folder: Path,
+    model_id: str,
+    flow_run: Path | None = None,
+    vocoder_run: Path | None = None,
+    decoding: dict[str, Any] | None = None,
+    int8: bool = True,
+) -> Path:
+    """Write a UniAudio model folder from the newest checkpoints of its stages.
+
+    Args:
+        encoder_run, flow_run, vocoder_run: run folders; without the last two the model encodes
+            only.
+        model_id: what the tokens will name as their model.
+        decoding: sampling defaults, see `synthesis.decoder.DecoderConfig`.
+        int8: store large matrices as int8 (encoder and flow decoder were trained for it).
+
+    Raises:
+        DataError: a run has no whole checkpoint.
+    """
+    options = _options(encoder_run, EncoderOptions)
+    encoder = build_encoder(options)
+    encoder.load_state_dict(module_weights(encoder_run)["encoder"])
+    decoder = None
+    if flow_run is not None and vocoder_run is not None:
+        flow, vocoder = _options(flow_run, FlowOptions), _options(vocoder_run, VocoderOptions)
+        decoder = SpeechDecoder.from_config(
+            {**(decoding or {}), "flow": flow.flow, "hift": vocoder.vocoder, "mel": flow.mel}
+        )
+        decoder.flow.load_state_dict(module_weights(flow_run)["flow"])
+        decoder.vocoder.load_state_dict(module_weights(vocoder_run)["vocoder"])
+    features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
+    tokenizer = UniAudioTokenizer(encoder, features, decoder, model_id)
+    return hub.save(tokenizer, folder, int8=int8)
+
+
+def _options(run: Path, section: Any) -> Any:
+    config = load_config(run / "config.yaml")
+    return parse_options(section, config.options, config.task)

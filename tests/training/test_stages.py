@@ -1,0 +1,90 @@
+"""All stages end to end on tiny data, to a model folder that encodes and decodes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from debug_runs import CONFIGS, overrides
+
+import unisono
+from unisono.errors import ConfigError, DataError
+from unisono.training.config import load_config
+from unisono.training.export import assemble
+from unisono.training.loop import train
+from unisono.training.state import load_checkpoint, save_checkpoint
+from unisono.training.tasks import build_task
+
+
+def run_stage(name, corpus, out, **more):
+    config = load_config(CONFIGS / f"debug-{name}.yaml", overrides(corpus, out, **more))
+    return train(config, build_task(config))
+
+
+@pytest.fixture(scope="module")
+def runs(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    cache = {"options.cache": folder / "cache"}
+    return {
+        "encoder": run_stage("encoder", corpus, folder / "encoder", **cache),
+        "flow": run_stage(
+            "flow", corpus, folder / "flow", **{"options.encoder_run": folder / "encoder"}
+        ),
+        "vocoder": run_stage("vocoder", corpus, folder / "vocoder"),
+    }
+
+
+def test_a_run_folder_says_what_was_done(runs):
+    for run in runs.values():
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines if "step_seconds" in line] == [2, 4, 6, 8]
+        assert any(key.startswith("valid/") for line in lines for key in line)
+        assert json.loads((run / "environment.json").read_text())["torch"]
+        assert load_config(run / "config.yaml").steps == 8
+        assert len(list((run / "checkpoints").iterdir())) == 2
+
+
+def test_stages_assemble_to_a_tokenizer(runs, tmp_path):
+    folder = assemble(
+        runs["encoder"], tmp_path / "tiny", "tiny", runs["flow"], runs["vocoder"], {"steps": 2}
+    )
+    tok = unisono.load(folder)
+    wave = (0.1 * np.random.default_rng(0).standard_normal(16001)).astype(np.float32)
+    tokens = tok.encode(unisono.Audio(wave, 16000))
+    assert tokens.codes["audio"].shape == (1, 26)
+    assert tok.decode(tokens).length == 16001
+
+
+def test_the_quantizer_joins_at_its_step_and_codes_are_used(runs):
+    lines = [json.loads(s) for s in (runs["encoder"] / "metrics.jsonl").read_text().splitlines()]
+    first = next(line for line in lines if line["step"] == 2)
+    last = next(line for line in lines if line["step"] == 8 and "codes" in line)
+    assert "commit" not in first
+    assert last["codes"] > 1
+    state = load_checkpoint(runs["encoder"])
+    counts = state["modules"]["encoder"]["quantizer.ema_count"]
+    assert torch.isfinite(counts).all()
+
+
+def test_a_stage_without_its_encoder_says_so(corpus, tmp_path):
+    with pytest.raises(ConfigError, match="none"):
+        run_stage("flow", corpus, tmp_path / "x", **{"options.encoder_run": tmp_path / "none"})
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path):
+    save_checkpoint(tmp_path, 1, {"step": 1}, keep=3)
+    newest = save_checkpoint(tmp_path, 2, {"step": 2}, keep=3)
+    assert load_checkpoint(tmp_path) == {"step": 2}
+    data = (newest / "state.pt").read_bytes()
+    (newest / "state.pt").write_bytes(data[: len(data) // 2])
+    assert load_checkpoint(tmp_path) == {"step": 1}
+
+
+def test_assemble_without_a_run_says_so(tmp_path, runs):
+    (tmp_path / "empty").mkdir()
+    config = (runs["encoder"] / "config.yaml").read_text()
+    (tmp_path / "empty" / "config.yaml").write_text(config)
+    with pytest.raises(DataError, match="no whole checkpoint"):
+        assemble(tmp_path / "empty", tmp_path / "out", "x")
