@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +50,7 @@ class PeriodDiscriminator(nn.Module):
         self.period = period
         widths = (1, channels, 2 * channels, 4 * channels, 4 * channels)
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0)))
-            for a, b in zip(widths, widths[1:], strict=False)
+            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in pairwise(widths)
         )
         self.score = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
@@ -69,8 +69,7 @@ class SpectralDiscriminator(nn.Module):
         self.window = window
         widths = (1, channels, channels, channels, channels)
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (5, 3), (2, 1), (2, 1)))
-            for a, b in zip(widths, widths[1:], strict=False)
+            weight_norm(nn.Conv2d(a, b, (5, 3), (2, 1), (2, 1))) for a, b in pairwise(widths)
         )
         self.score = weight_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,12 +61,13 @@ class MelHead(nn.Module):
 
 def transformer(width: int, layers: int) -> nn.ModuleList:
     """Whisper's encoder layers at another width, 64 dimensions a head, no dropout."""
+    options: dict[str, Any] = {"attn_implementation": "sdpa"}  # not a field, but known to every config
     config = WhisperConfig(
         d_model=width,
         encoder_attention_heads=max(1, width // 64),
         encoder_ffn_dim=4 * width,
         dropout=0.0,
-        attn_implementation="sdpa",
+        **options,
     )
     return nn.ModuleList(WhisperEncoderLayer(config) for _ in range(layers))
 

@@ -103,7 +103,7 @@ def train(config: TrainConfig, task: Task) -> Path:
                 norm = _take_step(accelerator, optimizers[player], loss, section, step, config)
                 figures = {
                     **figures,
-                    f"{player}/loss": float(loss.detach()),
+                    f"{player}/loss": loss.item(),
                     f"{player}/norm": norm,
                 }
                 for key, value in figures.items():

@@ -7,7 +7,7 @@ import json
 import random
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ def module_weights(run: Path) -> dict[str, dict[str, torch.Tensor]]:
 
 def rng_state() -> dict[str, Any]:
     """State of Python's, numpy's and torch's generators (and CUDA's, when there)."""
-    version, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    version, keys, position, has_gauss, cached = cast(tuple, np.random.get_state(legacy=True))
     python_version, python_keys, python_gauss = random.getstate()
     return {
         "python": [python_version, list(python_keys), python_gauss],

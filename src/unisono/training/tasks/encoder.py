@@ -264,7 +264,9 @@ class EncoderTask:
             mel=padded("mel"),
             mask=mask.to(device),
             labelled=torch.tensor(labelled, dtype=torch.long, device=device),
-            phonemes=torch.tensor(sum((targets[n] for n in labelled), []), device=device),
+            phonemes=torch.tensor(
+                [symbol for n in labelled for symbol in targets[n]], device=device
+            ),
             lengths=torch.tensor([len(targets[n]) for n in labelled], device=device),
         )
 
