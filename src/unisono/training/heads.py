@@ -61,7 +61,7 @@ class MelHead(nn.Module):
 
 def transformer(width: int, layers: int) -> nn.ModuleList:
     """Whisper's encoder layers at another width, 64 dimensions a head, no dropout."""
-    options: dict[str, Any] = {"attn_implementation": "sdpa"}  # not a field, but known to every config
+    options: dict[str, Any] = {"attn_implementation": "sdpa"}  # no field of it
     config = WhisperConfig(
         d_model=width,
         encoder_attention_heads=max(1, width // 64),
