@@ -75,7 +75,7 @@ def train(config: TrainConfig, task: Task) -> Path:
         mixed_precision=config.precision,
         gradient_accumulation_steps=1,
     )
-    torch.manual_seed(config.seed)
+    accelerate.utils.set_seed(config.seed)
     run = config.out
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
