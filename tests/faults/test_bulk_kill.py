@@ -52,7 +52,7 @@ def test_kill_and_run_again(tmp_path, uat_folder, voice, kind):
     )
     process = subprocess.Popen([sys.executable, "-c", code, *arguments])
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while not _begun(out, kind) and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)

@@ -152,7 +152,9 @@ def _encoder(config: dict[str, Any], state: dict[str, Tensor], where: Path) -> U
     try:
         encoder.load_reference_state({n: t.float() for n, t in state.items()})
     except ModelError as error:
-        raise ModelError(f"{where}: {error}") from error
+        text = str(error)
+        # A wrong config misses every tensor; the first ones tell as much as all.
+        raise ModelError(f"{where}: {text if len(text) < 600 else text[:600] + ' …'}") from error
     return encoder.eval()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,10 @@ def read_decoder(folder: Path) -> dict[str, Any]:
 def read_pt(path: Path) -> dict[str, Tensor]:
     """A plain state dict; `ModelError` for anything that could hold code."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # About odd pickle protocols; whatever the file is, it is read as tensors or refused.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many kinds: the unpickler meets bytes it was not written for
         raise ModelError(
             f"{path} was refused: it is damaged or may contain code; only plain tensors are read "
