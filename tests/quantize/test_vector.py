@@ -177,3 +177,19 @@ def test_inference_neither_updates_nor_gives_a_loss():
     assert out.loss is None and out.vectors.tolist() == [[0.0]]
     for name, tensor in made.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+def test_the_kept_table_follows_every_change_of_the_codebook():
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(8, 4, decay=0.9).eval()
+    states = torch.randn(50, 4)
+    with torch.inference_mode():
+        quantizer(states)
+    quantizer.set_codebook(torch.randn(8, 4))
+    assert torch.equal(quantizer(states).ids, nearest_codes(states, quantizer.codebook.weight))
+    quantizer.load_state_dict(VectorQuantizer(8, 4, decay=0.9).state_dict())
+    assert torch.equal(quantizer(states).ids, nearest_codes(states, quantizer.codebook.weight))
+    quantizer.train()
+    quantizer(states)
+    quantizer.eval()
+    assert torch.equal(quantizer(states).ids, nearest_codes(states, quantizer.codebook.weight))

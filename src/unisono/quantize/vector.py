@@ -39,6 +39,18 @@ class Quantized(NamedTuple):
     loss: Tensor | None
 
 
+class CodeTable(NamedTuple):
+    """A codebook prepared for search, float32.
+
+    book: `[V, D]`, shifted so that its mean is 0: distances do not change when states are shifted
+    alike, but their expanded form loses fewer digits; center: that mean `[D]`; norms: `[V]`.
+    """
+
+    book: Tensor
+    center: Tensor
+    norms: Tensor
+
+
 class VectorQuantizer(nn.Module):
     """Nearest code by squared Euclidean distance.
 
@@ -78,6 +90,7 @@ class VectorQuantizer(nn.Module):
             self.register_buffer("ema_count", torch.ones(codes))
             self.register_buffer("ema_weight", self.codebook.weight.detach().clone())
             self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self._table: tuple[object, CodeTable] | None = None
 
     @property
     def codes(self) -> int:
@@ -98,7 +111,7 @@ class VectorQuantizer(nn.Module):
         Every process of a group must call it equally often.
         """
         weight = self.codebook.weight
-        ids = nearest_codes(states.detach(), weight)
+        ids = nearest_codes(states.detach(), self._codes_table())
         # A copy, so that the update below cannot touch what the backward pass still needs.
         vectors = F.embedding(ids, weight)
         if not self.training:
@@ -109,6 +122,16 @@ class VectorQuantizer(nn.Module):
             self._update(states.detach()[real], ids[real], reducer, generator)
         vectors = states + (vectors - states).detach()
         return Quantized(vectors.to(states.dtype), ids, loss)
+
+    def _codes_table(self) -> CodeTable:
+        """The codebook prepared for search; kept until the codebook changes."""
+        weight = self.codebook.weight
+        if weight.is_inference():  # such tensors do not count their changes
+            return code_table(weight)
+        key = (weight._version, weight.data_ptr(), weight.dtype, weight.device)
+        if self._table is None or self._table[0] != key:
+            self._table = (key, code_table(weight))
+        return self._table[1]
 
     def _loss(self, states: Tensor, vectors: Tensor, real: Tensor) -> Tensor:
         """Commitment loss, plus the codebook's own without moving averages; over real frames."""
@@ -210,20 +233,25 @@ class VectorQuantizer(nn.Module):
 
 
 @torch.no_grad()
-def nearest_codes(states: Tensor, codebook: Tensor) -> Tensor:
+def code_table(codebook: Tensor) -> CodeTable:
+    """Prepare `codebook [V, D]` for `nearest_codes`."""
+    book = codebook.detach().float()
+    center = book.mean(0)
+    book = book - center
+    return CodeTable(book, center, book.square().sum(-1))
+
+
+@torch.no_grad()
+def nearest_codes(states: Tensor, codebook: Tensor | CodeTable) -> Tensor:
     """Index of the nearest row of `codebook [V, D]` for `states [..., D]`: int64 `[...]`.
 
     Distances are computed for a bounded number of frames at a time. Where rounding could decide
     between codes they are compared again in float64; equal distances give the lowest index.
     """
-    flat = states.reshape(-1, states.shape[-1]).float()
-    book = codebook.float()
-    # Distances do not change when both are shifted, but the expanded form loses fewer digits.
-    center = book.mean(0)
-    flat, book = flat - center, book - center
-    norms = book.square().sum(-1)
-    rows = max(1, _CHUNK_ELEMENTS // max(1, len(book)))
-    parts = [_nearest_chunk(part, book, norms) for part in flat.split(rows)]
+    table = codebook if isinstance(codebook, CodeTable) else code_table(codebook)
+    flat = states.reshape(-1, states.shape[-1]).float() - table.center
+    rows = max(1, _CHUNK_ELEMENTS // max(1, len(table.book)))
+    parts = [_nearest_chunk(part, table.book, table.norms) for part in flat.split(rows)]
     return torch.cat(parts).view(states.shape[:-1]) if parts else flat.new_zeros(0).long()
 
 
