@@ -32,6 +32,8 @@ from unisono.storage.audio_writer import write_blocks
 from unisono.tokens import AudioTokens, TokenLayout
 
 AudioInput = Audio | str | Path | tuple[Any, int]
+# Lists are invariant: a list of one kind is no list of any kind to a type checker.
+AudioList = list[AudioInput] | list[Audio] | list[str] | list[Path] | list[tuple[Any, int]]
 Codes = Mapping[str, np.ndarray]
 
 DEFAULT_BATCH_SECONDS = 60.0
@@ -119,11 +121,11 @@ class AudioTokenizer(ABC):
     # Encoding -----------------------------------------------------------------------------------
 
     @overload
-    def encode(self, x: list[AudioInput], batch_seconds: float = ...) -> list[AudioTokens]: ...
+    def encode(self, x: AudioList, batch_seconds: float = ...) -> list[AudioTokens]: ...
     @overload
     def encode(self, x: AudioInput, batch_seconds: float = ...) -> AudioTokens: ...
     def encode(
-        self, x: AudioInput | list[AudioInput], batch_seconds: float = DEFAULT_BATCH_SECONDS
+        self, x: AudioInput | AudioList, batch_seconds: float = DEFAULT_BATCH_SECONDS
     ) -> AudioTokens | list[AudioTokens]:
         """Tokens of audio: `Audio`, a path, an `(array, rate)` pair, or a list of them.
 
@@ -132,7 +134,7 @@ class AudioTokenizer(ABC):
         do not depend on it. Raises the first input's error if one cannot be read.
         """
         many = isinstance(x, list)
-        inputs = x if isinstance(x, list) else [x]
+        inputs: list[Any] = x if isinstance(x, list) else [x]
         results: list[AudioTokens | None] = [None] * len(inputs)
         for index, outcome in self.encode_iter(inputs, batch_seconds):
             if isinstance(outcome, UnisonoError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -85,7 +86,7 @@ def measure(trained: Any = None, ids: Tensor | None = None, repeats: int = 3, qu
             learned = _distances(trained, ids, settings, finest)
         rows = []
         for setting in settings:
-            spent = _scaled(lambda s=setting: flow.mel(tokens, **s.arguments()), probe, repeats)
+            spent = _scaled(partial(flow.mel, tokens, **setting.arguments()), probe, repeats)
             total = (spent + vocoder_time) / share
             row = {
                 "setting": setting.name,

@@ -23,7 +23,7 @@ def set_decoding(
     decoder: Any = getattr(tokenizer, "decoder", None)
     if decoder is None:
         raise ConfigError(f"Model '{tokenizer.model_id}' has no decoder whose settings to change.")
-    given = {"steps": steps, "solver": solver, "guidance": guidance}
+    given: dict[str, Any] = {"steps": steps, "solver": solver, "guidance": guidance}
     changed = {name: value for name, value in given.items() if value is not None}
     if guidance_interval is not None:
         changed["guidance_interval"] = tuple(guidance_interval)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def measure_int8(
 ) -> dict[str, Any]:
     """Speed-up and share of equal tokens of `fast`, the model of `plain` after `use_int8()`."""
     clips = _clips(audio, *((1.0, 2) if quick else (10.0, 12)))
-    times = [median_seconds(lambda t=t: t.encode(clips), repeats) for t in (plain, fast)]
+    times = [median_seconds(partial(t.encode, clips), repeats) for t in (plain, fast)]
     pairs = zip(plain.encode(clips), fast.encode(clips), strict=True)
     equal = [x.ids() == y.ids() for x, y in pairs]
     return {
@@ -96,7 +97,6 @@ def _dac() -> Peer:
     config = DacConfig(
         sampling_rate=16_000,
         downsampling_ratios=[2, 4, 5, 8],
-        upsampling_ratios=[8, 5, 4, 2],
         n_codebooks=12,
     )
     model = DacModel(config).eval()
