@@ -1,8 +1,8 @@
 """How `uniaudio-mini` was made: `python -m recipes.uniaudio_mini --out DIR`.
 
-Corpus, Whisper base, then the three stages of configs/uniaudio-mini-*.yaml, then the model folder.
-Every part is resumable; run the same command again after an interruption. The encoder and vocoder
-stages are independent and may run side by side (`--only`). Times are for one core of two.
+Corpus, Whisper base, then the stages of configs/uniaudio-mini-*.yaml, then the model folder.
+Every part is resumable; run the same command again after an interruption. Vocoder and pitch do
+not need the encoder and may run beside it (`--only`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("vocoder", "encoder", "flow")
+STAGES = ("vocoder", "pitch", "encoder", "flow")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             "uniaudio-mini",
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder",
+            pitch_run=runs / "mini-pitch",
             decoding={"steps": 6, "solver": "euler", "guidance": 0.7},
         )
         print(folder)

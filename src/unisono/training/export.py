@@ -23,6 +23,7 @@ def assemble(
     flow_run: Path | None = None,
     vocoder_run: Path | None = None,
     decoding: dict[str, Any] | None = None,
+    pitch_run: Path | None = None,
     int8: bool = True,
 ) -> Path:
     """Write a UniAudio model folder from the newest checkpoints of its stages.
@@ -30,6 +31,7 @@ def assemble(
     Args:
         encoder_run, flow_run, vocoder_run: run folders; without the last two the model encodes
             only.
+        pitch_run: run of the pitch stage, whose F0 predictor replaces the vocoder's own.
         model_id: what the tokens will name as their model.
         decoding: sampling defaults, see `synthesis.decoder.DecoderConfig`.
         int8: store large matrices as int8 (encoder and flow decoder were trained for it).
@@ -48,6 +50,9 @@ def assemble(
         )
         decoder.flow.load_state_dict(module_weights(flow_run)["flow"])
         decoder.vocoder.load_state_dict(module_weights(vocoder_run)["vocoder"])
+        if pitch_run is not None:
+            predictor = module_weights(pitch_run)["f0_predictor"]
+            decoder.vocoder.f0_predictor.load_state_dict(predictor)
     features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
     tokenizer = UniAudioTokenizer(encoder, features, decoder, model_id)
     return hub.save(tokenizer, folder, int8=int8)
