@@ -65,7 +65,9 @@ def test_kill_and_run_again(tmp_path, uat_folder, voice, kind):
             file.write(b'{"id":"0399.wav","path":"x","mod')
     before = _ids(out, kind, torn=True)
     assert len(before) > 0
-    run(arguments)
+    with pytest.raises(SystemExit) as leaving:
+        run(arguments)
+    assert leaving.value.code == 0
     after = _ids(out, kind)
     assert sorted(after) == [f"{i:04d}" for i in range(count)]
     assert before <= set(after)
