@@ -81,7 +81,7 @@ class Audio:
         rate = _as_rate(rate)
         if rate == self.rate:
             return self
-        parts = list(_resampled([self.samples], self.rate, rate))
+        parts = list(resample_blocks([self.samples], self.rate, rate))
         return Audio(np.concatenate(parts, axis=1), rate)
 
     @classmethod
@@ -102,7 +102,7 @@ class Audio:
         the format has it. All but float subtypes clamp samples to full scale.
         """
         path = Path(path)
-        container, default = _format_of(path)
+        container, default = format_of(path)
         subtype = subtype or default
         # A wav header counts bytes in 32 bits; RF64 is the same with 64.
         if container == "WAV" and self.samples.size * 4 > 0xFFF00000:
@@ -119,7 +119,7 @@ class Audio:
                 ) as sound:
                     for start in range(0, self.length, 65_536):
                         block = self.samples[:, start : start + 65_536].T
-                        sound.write(_encodable(block, subtype))
+                        sound.write(encodable(block, subtype))
             except soundfile.LibsndfileError as error:
                 reason = error.error_string.strip(" .")
                 raise AudioError(
@@ -175,7 +175,7 @@ def read_blocks(
         blocks = (block.T for block in source.blocks)
         checked = _checked_blocks(blocks, path)
         mixed = (_mean(block) for block in checked) if mono else checked
-        for block in _regrouped(_resampled(mixed, source.rate, target), size):
+        for block in _regrouped(resample_blocks(mixed, source.rate, target), size):
             yield block[0] if mono else block
 
 
@@ -188,7 +188,7 @@ def resampled_length(length: int, rate: int, target: int) -> int:
     return -(-length * target // rate)
 
 
-def _resampled(
+def resample_blocks(
     blocks: Iterable[NDArray[np.float32]], rate: int, target: int
 ) -> Iterator[NDArray[np.float32]]:
     """Blocks `[channels, n]` at `rate` to blocks at `target`; the cuts leave no mark."""
@@ -302,7 +302,7 @@ def _as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
     )
 
 
-def _format_of(path: Path) -> tuple[str, str]:
+def format_of(path: Path) -> tuple[str, str]:
     """Container and default subtype for a suffix, by soundfile's names."""
     formats = {
         ".wav": ("WAV", "PCM_16"),
@@ -324,7 +324,7 @@ def _format_of(path: Path) -> tuple[str, str]:
         ) from None
 
 
-def _encodable(block: NDArray[np.float32], subtype: str) -> NDArray[Any]:
+def encodable(block: NDArray[np.float32], subtype: str) -> NDArray[Any]:
     """Block `[n, channels]` as soundfile writes it without a loss that we did not choose.
 
     libsndfile scales floats to 16 bits by 32767 but reads by 1/32768; scaled here by a power of

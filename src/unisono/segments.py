@@ -16,8 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from unisono.audio import Audio, probe, read_blocks
-from unisono.audio import _resampled as resample_blocks
+from unisono.audio import Audio, probe, read_blocks, resample_blocks
 from unisono.errors import AudioError, UnisonoError
 
 Mono = Literal["mean", "first"]

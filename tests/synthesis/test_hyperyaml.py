@@ -204,3 +204,9 @@ def test_missing_binary_and_huge_files(tmp_path):
     (tmp_path / "huge.yaml").write_text("a: 1\n" * 300_000)
     with pytest.raises(ConfigError, match="larger"):
         load_hyperyaml(tmp_path / "huge.yaml")
+
+
+def test_numbers_without_a_point_before_the_exponent_are_numbers(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("sigma_min: 1e-06\nname: e6\n")
+    assert load_hyperyaml(path) == {"sigma_min": 1e-06, "name": "e6"}

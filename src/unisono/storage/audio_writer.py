@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from unisono.audio import _encodable as encodable
-from unisono.audio import _format_of as format_of
+from unisono.audio import encodable, format_of
 from unisono.errors import AudioError
 from unisono.storage.atomic import atomic_path
 

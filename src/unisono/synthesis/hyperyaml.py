@@ -172,6 +172,14 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader plus HyperPyYAML's tags as data; every other tag stays an error."""
 
 
+# YAML 1.1 as PyYAML reads it takes 1e-06 for text; released configs mean the number.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
+
+
 def _tagged(kind: str, known: Callable[[str], bool]) -> Callable[..., Node]:
     def build(loader: yaml.SafeLoader, target: str, node: yaml.Node) -> Node:
         if not known(target):

@@ -34,7 +34,8 @@ def assemble(
         pitch_run: run of the pitch stage, whose F0 predictor replaces the vocoder's own.
         model_id: what the tokens will name as their model.
         decoding: sampling defaults, see `synthesis.decoder.DecoderConfig`.
-        int8: store large matrices as int8 (encoder and flow decoder were trained for it).
+        int8: store the matrices of encoder and flow decoder as int8; the flow stage trained on the
+            tokens of the rounded encoder.
 
     Raises:
         DataError: a run has no whole checkpoint.
