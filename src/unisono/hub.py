@@ -113,9 +113,13 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """`config.json` of a model folder; `ModelError` if it is missing or not a JSON object."""
-    path = folder / "config.json"
+    return read_json(folder / "config.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a model folder; `ModelError` if it is missing or something else."""
     if not path.is_file():
-        raise ModelError(f"The model folder {folder} has no config.json.")
+        raise ModelError(f"The model folder {path.parent} has no {path.name}; restore the file.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -60,6 +60,18 @@ class Session:
         """Note a failed item; the run goes on."""
         self.failures.append((name, " ".join(str(reason).split())))
 
+    def summary(
+        self, verb: str, done: int, of: int, audio: str, seconds: float, where: object
+    ) -> None:
+        """The closing line of a bulk command: what was done, left as it was, and failed."""
+        skipped, failed = of - done - len(self.failures), len(self.failures)
+        self.say(
+            f"{done} {verb} ({audio}) in {seconds:.1f} s"
+            + (f", {skipped} already there" if skipped > 0 else "")
+            + (f", {failed} failed" if failed else "")
+            + f" -> {where}"
+        )
+
     def finish(self, result: dict[str, Any]) -> None:
         """Print the result and the failures; exit with status 1 if there were any."""
         if self.as_json:

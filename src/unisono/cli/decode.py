@@ -73,12 +73,7 @@ def decode(
                 advance()
     elapsed = time.perf_counter() - began
     skipped = len(items) - len(todo)
-    session.say(
-        f"{done} decoded ({seconds:.1f} s of audio) in {elapsed:.1f} s"
-        + (f", {skipped} already there" if skipped else "")
-        + (f", {len(session.failures)} failed" if session.failures else "")
-        + f" -> {out}"
-    )
+    session.summary("decoded", done, len(items), f"{seconds:.1f} s of audio", elapsed, out)
     session.finish(
         {
             "decoded": done,

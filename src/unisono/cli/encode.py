@@ -62,12 +62,8 @@ def encode(
                     advance()
     elapsed = time.perf_counter() - began
     skipped = len(items) - len(todo)
-    session.say(
-        f"{done} encoded ({seconds:.1f} s of audio, {tokens_made} tokens) in {elapsed:.1f} s"
-        + (f", {skipped} already there" if skipped else "")
-        + (f", {len(session.failures)} failed" if session.failures else "")
-        + f" -> {out}"
-    )
+    audio = f"{seconds:.1f} s of audio, {tokens_made} tokens"
+    session.summary("encoded", done, len(items), audio, elapsed, out)
     session.finish(
         {
             "encoded": done,

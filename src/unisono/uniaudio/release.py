@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unisono.errors import ConfigError, ModelError
+from unisono.hub import read_json
 from unisono.synthesis.hyperyaml import decoder_configs, load_hyperyaml
 
 
@@ -34,8 +35,8 @@ def is_tokenizer_folder(folder: Path) -> bool:
 
 def read_tokenizer(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
     """Encoder config, preprocessor config and tensors of a published tokenizer folder."""
-    config = _read_json(folder / "config.json")
-    features = _read_json(folder / "preprocessor_config.json")
+    config = read_json(folder / "config.json")
+    features = read_json(folder / "preprocessor_config.json")
     return config, features, read_safetensors(folder)
 
 
@@ -94,7 +95,7 @@ def read_safetensors(folder: Path) -> dict[str, Tensor]:
     index = folder / "model.safetensors.index.json"
     files = [folder / "model.safetensors"]
     if not files[0].is_file() and index.is_file():
-        named = _read_json(index).get("weight_map")
+        named = read_json(index).get("weight_map")
         if not isinstance(named, dict) or not named:
             raise ModelError(f"{index} has no weight_map; restore the file.")
         shards = sorted({str(value) for value in named.values()})
@@ -118,15 +119,3 @@ def fingerprint(codebook: Tensor) -> str:
     """Short id of a codebook: equal wherever the same checkpoint lies."""
     data = codebook.detach().float().contiguous().cpu().numpy().tobytes()
     return hashlib.sha256(data).hexdigest()[:12]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ModelError(f"The model folder {path.parent} has no {path.name}; restore the file.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is not readable JSON ({error}); restore the file.") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} holds {type(values).__name__}, not a JSON object.")
-    return values
