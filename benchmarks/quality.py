@@ -4,7 +4,7 @@
 
 CORPUS comes from `python -m recipes.corpus --out CORPUS`, the recogniser from
 `python -m recipes.whisper --out CORPUS/models`. The defaults are the figures of the README: 40
-clips of 2.5 s or more of the evaluation-only English speech (asterisk-en). Other data:
+clips of 2.5 to 30 s of the evaluation-only English speech (asterisk-en). Other data:
 
     python benchmarks/quality.py --data CORPUS/valid.jsonl --splits valid --sources all \\
         --languages fr es --language ""

@@ -32,9 +32,11 @@ def choose(
     sources: Sequence[str] = (),
     languages: Sequence[str] = (),
     shortest: float = 2.5,
+    longest: float = 30.0,
 ) -> list[ManifestItem]:
-    """`count` speech items of at least `shortest` seconds, evenly spread over the sorted ones.
+    """`count` speech items of `shortest` to `longest` seconds, evenly spread over the sorted ones.
 
+    30 s is Whisper's window: beyond it the recogniser's own stitching is what gets measured.
     Empty `sources` or `languages` mean all. `DataError` names the recipe when data is missing.
     """
     recipe = RECIPE.format(folder=manifest.parent)
@@ -44,14 +46,14 @@ def choose(
         item
         for item in read_manifest(manifest, check_files=True)
         if item.kind == "speech"
-        and item.duration >= shortest
+        and shortest <= item.duration <= longest
         and item.split in splits
         and (not sources or item.source in sources)
         and (not languages or item.language in languages)
     ]
     if len(items) < count:
         raise DataError(
-            f"{manifest} has {len(items)} speech clips of {shortest:g} s or more in splits "
+            f"{manifest} has {len(items)} speech clips of {shortest:g} to {longest:g} s in splits "
             f"{list(splits)}, sources {list(sources) or 'all'} and languages "
             f"{list(languages) or 'all'}, not {count}; choose others or rebuild with `{recipe}`."
         )

@@ -30,6 +30,11 @@ class FlowOptions(Section):
     mel: dict[str, Any]
     encoder_run: Path
     """Run folder of the encoder stage; its cache and its newest checkpoint give the tokens."""
+    codebook_embedding: bool = True
+    """Start the token embedding from the encoder's codebook (ours), so that near codes start alike;
+    needs an input_size equal to the codebook's width."""
+    start_from: Path | None = None
+    """Run of another flow decoder: tensors of equal name and shape are taken over."""
     prior_weight: float = 1.0
     """Weight of the L1 of μ to the mel (ours, after Matcha-TTS)."""
 
@@ -74,6 +79,7 @@ class FlowTask:
         )
         torch.manual_seed(config.seed)
         self.flow = FlowDecoder.from_reference(self.options.flow)
+        self._start(encoder)
         self.modules: dict[str, nn.Module] = {"flow": self.flow}
         self.players = {"flow": ("flow",)}
 
@@ -108,6 +114,25 @@ class FlowTask:
             totals["flow"] += out.flow.item() / len(groups)
             totals["prior"] += out.prior.item() / len(groups)
         return totals
+
+    @torch.no_grad()
+    def _start(self, encoder: UniAudioEncoder) -> None:
+        """Weights that need not start from chance; see the options."""
+        table = self.flow.input_embedding.weight
+        own = self.flow.state_dict()
+        if self.options.start_from is not None:
+            for name, tensor in module_weights(self.options.start_from)["flow"].items():
+                if name in own and own[name].shape == tensor.shape:
+                    own[name].copy_(tensor)
+        if self.options.codebook_embedding:
+            assert encoder.quantizer is not None
+            codes = encoder.quantizer.codebook.weight
+            if codes.shape != table.shape:
+                raise ConfigError(
+                    f"codebook_embedding needs a flow of {len(codes)} codes and input_size "
+                    f"{codes.shape[1]}; this one has {list(table.shape)}"
+                )
+            table.copy_((codes - codes.mean(0)) / (codes - codes.mean(0)).std())
 
     def extra_state(self) -> dict[str, Any]:
         """Nothing beyond the modules."""
