@@ -33,6 +33,7 @@ def runs(corpus, tmp_path_factory):
             "flow", corpus, folder / "flow", **{"options.encoder_run": folder / "encoder"}
         ),
         "vocoder": run_stage("vocoder", corpus, folder / "vocoder"),
+        "pitch": run_stage("pitch", corpus, folder / "pitch"),
     }
 
 
@@ -47,14 +48,18 @@ def test_a_run_folder_says_what_was_done(runs):
 
 
 def test_stages_assemble_to_a_tokenizer(runs, tmp_path):
-    folder = assemble(
-        runs["encoder"], tmp_path / "tiny", "tiny", runs["flow"], runs["vocoder"], {"steps": 2}
-    )
+    decoding = {"steps": 2}
+    parts = (runs["encoder"], tmp_path / "tiny", "tiny", runs["flow"], runs["vocoder"], decoding)
+    folder = assemble(*parts, pitch_run=runs["pitch"])
     tok = unisono.load(folder)
     wave = (0.1 * np.random.default_rng(0).standard_normal(16001)).astype(np.float32)
     tokens = tok.encode(unisono.Audio(wave, 16000))
     assert tokens.codes["audio"].shape == (1, 26)
     assert tok.decode(tokens).length == 16001
+    trained = load_checkpoint(runs["pitch"])["modules"]["f0_predictor"]["classifier.weight"]
+    torch.testing.assert_close(
+        tok.decoder.vocoder.f0_predictor.classifier.weight, trained, rtol=1e-3, atol=1e-3
+    )
 
 
 def test_the_quantizer_joins_at_its_step_and_codes_are_used(runs):
