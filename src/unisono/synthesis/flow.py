@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from unisono.errors import ConfigError, TokenError
 from unisono.synthesis.conformer import ConformerConfig, TokenEncoder
+from unisono.synthesis.convolution import ConvolutionConfig, TokenConvolutions
 from unisono.synthesis.masks import length_mask, masked
 from unisono.synthesis.regulator import LengthRegulator
 from unisono.synthesis.solvers import evaluation_times, integrate, time_grid
@@ -24,6 +25,7 @@ from unisono.synthesis.unet import EstimatorConfig, UNet
 class FlowConfig:
     """Sizes of a flow decoder, with the reference's argument names.
 
+    `encoder_kind` is the reference's "conformer" or "block", or "convolution" (ours).
     `input_frame_rate` in tokens per second; `mel` (ours) the mel's `rate` and `hop`, which give
     the number of frames, and optionally the `mean` and `std` that the network's mel is
     normalised by (0 and 1 in the reference); `spk_embed_dim` 0 (ours): no speaker vector, and
@@ -98,7 +100,7 @@ class FlowDecoder(nn.Module):
         super().__init__()
         self.config = c = config
         self.sampling = SamplingConfig.from_dict(c.decoder.get("cfm_params", {}))
-        encoder = ConformerConfig.from_dict(c.encoder, c.encoder_kind)
+        encoder = _encoder_config(c)
         estimator = EstimatorConfig.from_dict(c.decoder.get("estimator", {}))
         mels, parts = c.output_size, 4 if c.spk_embed_dim else 3
         if encoder.input_size != c.input_size:
@@ -111,7 +113,7 @@ class FlowDecoder(nn.Module):
             )
         self.input_embedding = nn.Embedding(c.vocab_size, c.input_size)
         self.spk_embed_affine_layer = nn.Linear(c.spk_embed_dim, mels) if c.spk_embed_dim else None
-        self.encoder = TokenEncoder(encoder)
+        self.encoder = _token_encoder(encoder)
         self.encoder_proj = nn.Linear(encoder.output_size, mels)
         self.length_regulator = LengthRegulator.from_dict({"channels": mels, **c.length_regulator})
         self.decoder = nn.ModuleDict({"estimator": UNet(estimator)})
@@ -258,8 +260,14 @@ class FlowDecoder(nn.Module):
         x = self.input_embedding(ids.clamp(min=0))
         if padded is not None:
             x = x * length_mask(lengths, ids.shape[1])[..., None]
-        x = self.encoder_proj(self.encoder(x, padded))
-        return self.length_regulator(x, padded, frames, mask)
+        if isinstance(self.encoder, TokenConvolutions):
+            real = None if padded is None else length_mask(lengths, ids.shape[1])
+            x = self.encoder(x, real).unflatten(2, (-1, self.encoder_proj.in_features))
+            padded = None if padded is None else padded * x.shape[2]
+            x = x.flatten(1, 2)
+        else:
+            x = self.encoder(x, padded)
+        return self.length_regulator(self.encoder_proj(x), padded, frames, mask)
 
     def _voice(self, speaker: Tensor | None, batch: int, like: Tensor) -> Tensor | None:
         """Speaker condition `[B, mels]` of a speaker vector."""
@@ -325,6 +333,19 @@ class FlowDecoder(nn.Module):
             return (1 + guidance) * with_condition - guidance * without
 
         return integrate(x, velocity, grid, solver)
+
+
+def _encoder_config(config: FlowConfig) -> ConformerConfig | ConvolutionConfig:
+    if config.encoder_kind == "convolution":
+        return ConvolutionConfig.from_dict(config.encoder)
+    return ConformerConfig.from_dict(config.encoder, config.encoder_kind)
+
+
+def _token_encoder(config: ConformerConfig | ConvolutionConfig) -> TokenEncoder | TokenConvolutions:
+    if isinstance(config, ConvolutionConfig):
+        out = config.frames * config.output_size
+        return TokenConvolutions(config.input_size, out, config.width, config.layers)
+    return TokenEncoder(config)
 
 
 def _frame_mask(frames: Tensor, dtype: torch.dtype) -> Tensor | None:

@@ -35,30 +35,6 @@ class PhonemeHead(nn.Module):
         return F.log_softmax(self.outward(self.norm(x)), dim=-1)
 
 
-class MelHead(nn.Module):
-    """Quantized states → the mel frames of each token (ours): convolutions at token rate.
-
-    Args:
-        dim: width of the quantized states.
-        out: numbers a token, i.e. mel bands times mel frames a token.
-    """
-
-    def __init__(self, dim: int, out: int, width: int = 256, layers: int = 3) -> None:
-        super().__init__()
-        self.inward = nn.Linear(dim, width)
-        self.convs = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(layers))
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
-        self.outward = nn.Linear(width, out)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """`states [B, T, dim]`, `mask [B, T]` → `[B, T, out]`."""
-        x = self.inward(states)
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            y = norm(x) * mask[..., None]
-            x = x + F.gelu(conv(y.transpose(1, 2)).transpose(1, 2))
-        return self.outward(x)
-
-
 def transformer(width: int, layers: int) -> nn.ModuleList:
     """Whisper's encoder layers at another width, 64 dimensions a head, no dropout."""
     options: dict[str, Any] = {"attn_implementation": "sdpa"}  # no field of it

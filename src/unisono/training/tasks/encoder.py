@@ -25,9 +25,10 @@ from unisono.data.dataset import BatchPlan, ClipSet, plan_sequences, read_sequen
 from unisono.errors import DataError
 from unisono.quantize.usage import code_usage
 from unisono.storage.weights import int8_roundtrip
+from unisono.synthesis.convolution import TokenConvolutions
 from unisono.training.cache import JoinedCache, StateCache, write_cache
 from unisono.training.config import Section, TrainConfig, parse_options
-from unisono.training.heads import MelHead, PhonemeHead
+from unisono.training.heads import PhonemeHead
 from unisono.training.losses import masked_l1
 from unisono.uniaudio import LogMelFeatures, UniAudioConfig, UniAudioEncoder
 from unisono.uniaudio.encoder import EncoderState
@@ -109,7 +110,7 @@ class EncoderTask:
         dim = self.encoder.config.d_model
         heads = self.options
         self.phoneme_head = PhonemeHead(dim, len(self.symbols), **heads.phoneme_head)
-        self.mel_head = MelHead(dim, cache.widths["mel"], **heads.mel_head)
+        self.mel_head = TokenConvolutions(dim, cache.widths["mel"], **heads.mel_head)
         self.modules: dict[str, nn.Module] = {
             "encoder": self.encoder,
             "phoneme_head": self.phoneme_head,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan, read_sequence
 from unisono.errors import ConfigError
+from unisono.storage.weights import load_weights, save_weights
+from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.flow import FlowDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.training.cache import JoinedCache
@@ -30,9 +33,9 @@ class FlowOptions(Section):
     mel: dict[str, Any]
     encoder_run: Path
     """Run folder of the encoder stage; its cache and its newest checkpoint give the tokens."""
-    codebook_embedding: bool = True
-    """Start the token embedding from the encoder's codebook (ours), so that near codes start alike;
-    needs an input_size equal to the codebook's width."""
+    from_encoder: bool = True
+    """Start the token embedding from the encoder's codebook and a convolution encoder from the mel
+    head of the encoder stage (ours); sizes must agree."""
     start_from: Path | None = None
     """Run of another flow decoder: tensors of equal name and shape are taken over."""
     prior_weight: float = 1.0
@@ -71,7 +74,8 @@ class FlowTask:
             for split in ("train", "valid")
         }
         self.tokens = {
-            split: _tokens(encoder, options, cache) for split, (cache, _) in self.splits.items()
+            split: cached_tokens(encoder, options, cache, split)
+            for split, (cache, _) in self.splits.items()
         }
         cache, _ = self.splits["train"]
         self.plan = BatchPlan(
@@ -118,21 +122,27 @@ class FlowTask:
     @torch.no_grad()
     def _start(self, encoder: UniAudioEncoder) -> None:
         """Weights that need not start from chance; see the options."""
-        table = self.flow.input_embedding.weight
         own = self.flow.state_dict()
         if self.options.start_from is not None:
             for name, tensor in module_weights(self.options.start_from)["flow"].items():
                 if name in own and own[name].shape == tensor.shape:
                     own[name].copy_(tensor)
-        if self.options.codebook_embedding:
+        if self.options.from_encoder:
             assert encoder.quantizer is not None
+            head = module_weights(self.options.encoder_run)["mel_head"]
             codes = encoder.quantizer.codebook.weight
-            if codes.shape != table.shape:
-                raise ConfigError(
-                    f"codebook_embedding needs a flow of {len(codes)} codes and input_size "
-                    f"{codes.shape[1]}; this one has {list(table.shape)}"
-                )
-            table.copy_((codes - codes.mean(0)) / (codes - codes.mean(0)).std())
+            given = {"input_embedding.weight": codes}
+            if isinstance(self.flow.encoder, TokenConvolutions):
+                given |= {f"encoder.{name}": tensor for name, tensor in head.items()}
+                nn.init.eye_(self.flow.encoder_proj.weight)
+                nn.init.zeros_(self.flow.encoder_proj.bias)
+            for name, tensor in given.items():
+                if name not in own or own[name].shape != tensor.shape:
+                    raise ConfigError(
+                        f"from_encoder: the encoder stage has {name} of {list(tensor.shape)}, "
+                        "the flow has none such; make the sizes agree or leave from_encoder out"
+                    )
+                own[name].copy_(tensor)
 
     def extra_state(self) -> dict[str, Any]:
         """Nothing beyond the modules."""
@@ -163,6 +173,23 @@ class FlowTask:
             mel=batch.to(device),
             mel_lengths=mel_lengths.to(device),
         )
+
+
+def cached_tokens(
+    encoder: UniAudioEncoder, options: EncoderOptions, cache: JoinedCache, split: str
+) -> list[Tensor]:
+    """Token ids `[T]` of every cached sequence, kept in a file beside the states."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    digest.update(repr([s.clips for s in cache.sequences]).encode())
+    path = options.cache / f"tokens-{split}-{digest.hexdigest()[:16]}.safetensors"
+    lengths = [s.frames for s in cache.sequences]
+    if path.is_file():
+        return list(load_weights(path)["tokens"].split(lengths))
+    tokens = _tokens(encoder, options, cache)
+    save_weights(path, {"tokens": torch.cat(tokens)})
+    return tokens
 
 
 @torch.no_grad()

@@ -1,0 +1,73 @@
+"""The convolution token encoder (ours) inside a flow decoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unisono.errors import ConfigError
+from unisono.synthesis.convolution import TokenConvolutions
+from unisono.synthesis.flow import FlowDecoder
+
+CONFIG = {
+    "input_size": 24,
+    "output_size": 20,
+    "spk_embed_dim": 0,
+    "vocab_size": 32,
+    "encoder_kind": "convolution",
+    "encoder": {"input_size": 24, "output_size": 10, "frames": 4, "width": 16, "layers": 2},
+    "length_regulator": {"channels": 20, "sampling_ratios": [1]},
+    "mel": {"rate": 16000, "hop": 256, "mean": -4.0, "std": 2.0},
+    "decoder": {
+        "estimator": {
+            "in_channels": 60,
+            "out_channels": 20,
+            "channels": [16, 16],
+            "attention_head_dim": 8,
+            "n_blocks": 1,
+            "num_mid_blocks": 1,
+            "num_heads": 2,
+        }
+    },
+}
+
+
+@pytest.fixture
+def flow():
+    torch.manual_seed(0)
+    return FlowDecoder.from_reference(CONFIG).eval()
+
+
+def test_a_batch_is_its_items_alone(flow):
+    lengths = torch.tensor([9, 23, 16])
+    ids = torch.randint(0, 32, (3, 23))
+    together = flow.mel(ids, lengths=lengths, steps=2)
+    for row, count in enumerate(lengths.tolist()):
+        alone = flow.mel(ids[row : row + 1, :count], steps=2)
+        frames = alone.shape[2]
+        assert frames == flow.frames(count)
+        torch.testing.assert_close(together[row, :, :frames], alone[0], rtol=0, atol=1e-5)
+        assert not together[row, :, frames:].any()
+
+
+def test_each_token_gives_its_own_frames(flow):
+    """Changing the last token leaves frames out of the convolutions' reach as they were."""
+    ids = torch.randint(0, 31, (1, 40))
+    other = ids.clone()
+    other[0, -1] = 31
+    mask = torch.ones(1, 40)
+    states = [flow.encoder(flow.input_embedding(x), mask) for x in (ids, other)]
+    difference = (states[0] - states[1]).abs().amax((0, 2))
+    assert not difference[: 40 - 1 - 2 * 2].any()  # two layers of five tokens reach four back
+    assert difference[-5:].all()
+
+
+def test_the_encoder_stages_head_fits(flow):
+    head = TokenConvolutions(24, 40, width=16, layers=2)
+    flow.encoder.load_state_dict(head.state_dict())
+
+
+def test_a_wrong_key_is_named():
+    wrong = {**CONFIG, "encoder": {**CONFIG["encoder"], "kernel": 3}}
+    with pytest.raises(ConfigError, match="kernel"):
+        FlowDecoder.from_reference(wrong)
