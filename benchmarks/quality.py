@@ -75,7 +75,13 @@ def run(options: argparse.Namespace, console: Console) -> QualityResult:
         asr = open_transcriber(folder, options.beam, options.threads)
     tokenizer = unisono.load(options.model)
     settings = set_decoding(
-        tokenizer, options.steps, options.solver, options.guidance, options.guidance_interval
+        tokenizer,
+        options.steps,
+        options.solver,
+        options.guidance,
+        options.guidance_interval,
+        options.start,
+        options.temperature,
     )
     result = measure(
         tokenizer,
@@ -169,6 +175,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, help="evaluations of the flow, instead of the model's own")
     add("--solver", help="euler, midpoint, heun or ab2")
     add("--guidance", type=float, help="classifier-free guidance rate; 0 is none")
+    add("--start", type=float, help="begin at this time from the prior, 0 to 1")
+    add("--temperature", type=float, help="factor on the initial noise")
     add("--guidance-interval", type=float, nargs=2, metavar=("FROM", "TO"))
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=2, help="of the scoring networks")

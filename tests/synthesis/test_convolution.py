@@ -71,3 +71,29 @@ def test_a_wrong_key_is_named():
     wrong = {**CONFIG, "encoder": {**CONFIG["encoder"], "kernel": 3}}
     with pytest.raises(ConfigError, match="kernel"):
         FlowDecoder.from_reference(wrong)
+
+
+def test_a_late_start_stays_near_the_prior(flow):
+    """The later sampling starts, the less can come between μ and the result."""
+    ids = torch.randint(0, 32, (1, 25))
+    prior = flow.mel(ids, steps=1, guidance=0.0, start=0.999999, temperature=0.0)
+    distances = [
+        float((flow.mel(ids, steps=4, start=start) - prior).abs().mean())
+        for start in (0.0, 0.5, 0.9, 0.99)
+    ]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.2 * distances[0]
+
+
+def test_no_noise_makes_seeds_alike(flow):
+    ids = torch.randint(0, 32, (1, 25))
+    cold = [flow.mel(ids, steps=2, seed=s, temperature=0.0) for s in (1, 2)]
+    warm = [flow.mel(ids, steps=2, seed=s) for s in (1, 2)]
+    assert torch.equal(*cold)
+    assert not torch.equal(*warm)
+
+
+@pytest.mark.parametrize("start", [-0.1, 1.0])
+def test_an_impossible_start_is_refused(flow, start):
+    with pytest.raises(ConfigError, match="start"):
+        flow.mel(torch.zeros(1, 5, dtype=torch.long), start=start)

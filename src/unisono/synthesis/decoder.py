@@ -22,9 +22,10 @@ from unisono.synthesis.vocoder import HiFTVocoder
 class DecoderConfig:
     """A speech decoder: its two networks' configs, its mel, and how it samples.
 
-    `steps`, `solver`, `guidance` and `guidance_interval` are the defaults of decoding (None: as
-    the flow's own config says). Tokens are decoded in segments of about `segment_seconds`; each
-    sees `prompt_seconds` of the one before, and the mels are cross-faded over `fade_frames`.
+    `steps`, `solver`, `guidance`, `guidance_interval`, `start` and `temperature` are the defaults
+    of decoding, see `FlowDecoder.mel` (None: as the flow's own config says). Tokens are decoded in
+    segments of about `segment_seconds`; each sees `prompt_seconds` of the one before, and the mels
+    are cross-faded over `fade_frames`.
     """
 
     flow: Mapping[str, Any]
@@ -34,6 +35,8 @@ class DecoderConfig:
     solver: str | None = None
     guidance: float | None = None
     guidance_interval: tuple[float, float] | None = None
+    start: float = 0.0
+    temperature: float = 1.0
     segment_seconds: float = 16.0
     prompt_seconds: float = 3.0
     fade_frames: int = 4
@@ -141,7 +144,7 @@ class SpeechDecoder(nn.Module):
         """Yield the wave of `token_ids [n]` in order, as pieces `[samples]`, in bounded memory.
 
         `speaker [1, spk_embed_dim]`. `steps` and `sampling` (solver, guidance,
-        guidance_interval) replace the config's. The pieces joined are `waves([token_ids])[0]`.
+        guidance_interval, start, temperature) replace the config's. The pieces joined are `waves([token_ids])[0]`.
         """
         for _, wave in self._pieces([token_ids], seed, steps, speaker, sampling):
             yield wave
@@ -180,6 +183,8 @@ class SpeechDecoder(nn.Module):
             "solver": sampling.get("solver", c.solver),
             "guidance": sampling.get("guidance", c.guidance),
             "guidance_interval": sampling.get("guidance_interval", c.guidance_interval),
+            "start": sampling.get("start", c.start),
+            "temperature": sampling.get("temperature", c.temperature),
         }
         tails: dict[int, Tensor] = {}
         for start in range(0, max((len(ids) for ids in token_ids), default=0), size):

@@ -154,6 +154,8 @@ class FlowDecoder(nn.Module):
         seed: int | Sequence[int] = 42,
         generator: torch.Generator | None = None,
         keep_prompt: bool = False,
+        start: float = 0.0,
+        temperature: float = 1.0,
     ) -> Tensor:
         """Return the mel `[B, mels, frames]` of `token_ids [B, T]` (ids below 0 count as 0).
 
@@ -164,6 +166,8 @@ class FlowDecoder(nn.Module):
         draws its own from `seed` (one for all, or one each) or in turn from `generator`.
         `guidance` w replaces the config's rate, only where t lies within `guidance_interval`
         (ours); `solver` as in `solvers.SOLVERS`, which says how many evaluations a step takes.
+        `temperature` scales the noise [Matcha-TTS, Grad-TTS]; `start` s begins at time s from
+        s · μ + (1 − s) · noise, for decoders trained with a prior [shallow diffusion, DiffSinger].
         """
         token_ids, lengths, cut = self._join(token_ids, lengths, prompt_ids, prompt_mel)
         batch, mels = token_ids.shape[0], self.config.output_size
@@ -176,11 +180,12 @@ class FlowDecoder(nn.Module):
         known = torch.zeros_like(mu)
         if prompt_mel is not None:
             known[:, :, :cut] = self._normalise(_channels_first(prompt_mel, mels, cut))
-        x = self._start(mu, counts, noise, seed, generator)
+        x = self._start(mu, counts, noise, seed, generator) * temperature
+        x = start * mu + (1 - start) * x
         x = self._sample(
             masked(x, mask), mu, self._voice(speaker, batch, mu), known, mask, steps,
             self.sampling.inference_cfg_rate if guidance is None else guidance,
-            guidance_interval or (0.0, 1.0), solver or self.sampling.solver,
+            guidance_interval or (0.0, 1.0), solver or self.sampling.solver, start,
         )  # fmt: skip
         x = x * self.config.mel.get("std", 1.0) + self.config.mel.get("mean", 0.0)
         x = masked(x, mask)
@@ -313,9 +318,10 @@ class FlowDecoder(nn.Module):
         guidance: float,
         interval: tuple[float, float],
         solver: str,
+        start: float,
     ) -> Tensor:
         """Integrate from the noise `x`; guided evaluations run both passes in one batch."""
-        net, grid = self.estimator, time_grid(steps, self.sampling.t_scheduler)
+        net, grid = self.estimator, time_grid(steps, self.sampling.t_scheduler, start)
         instants = evaluation_times(grid, solver)
         times = net.times(x.new_tensor(instants))
         conditions = self._condition(mu, voice, known)

@@ -15,14 +15,20 @@ Velocity = Callable[[Tensor, int], Tensor]
 SOLVERS = ("euler", "midpoint", "heun", "ab2")
 
 
-def time_grid(steps: int, scheduler: str = "cosine") -> list[float]:
-    """`steps + 1` times from 0 to 1: t_k = 1 − cos(k/N · π/2), or evenly spaced ("linear")."""
+def time_grid(steps: int, scheduler: str = "cosine", start: float = 0.0) -> list[float]:
+    """`steps + 1` times from `start` to 1: t_k = 1 − cos(k/N · π/2), or evenly spaced ("linear").
+
+    With a `start` above 0 (ours) the same spacing is squeezed into what is left.
+    """
     if steps < 1:
         raise ConfigError(f"The number of steps is {steps}; it must be at least 1.")
+    if not 0 <= start < 1:
+        raise ConfigError(f"start is {start}; it must be at least 0 and below 1.")
     if scheduler == "cosine":
-        return [1 - math.cos(k / steps * math.pi / 2) for k in range(steps + 1)]
+        grid = [1 - math.cos(k / steps * math.pi / 2) for k in range(steps + 1)]
+        return [start + (1 - start) * t for t in grid]
     if scheduler == "linear":
-        return [k / steps for k in range(steps + 1)]
+        return [start + (1 - start) * k / steps for k in range(steps + 1)]
     raise ConfigError(f"Unknown time scheduler {scheduler!r}; use 'cosine' or 'linear'.")
 
 
