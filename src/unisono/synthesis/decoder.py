@@ -143,8 +143,8 @@ class SpeechDecoder(nn.Module):
     ) -> Iterator[Tensor]:
         """Yield the wave of `token_ids [n]` in order, as pieces `[samples]`, in bounded memory.
 
-        `speaker [1, spk_embed_dim]`. `steps` and `sampling` (solver, guidance,
-        guidance_interval, start, temperature) replace the config's. The pieces joined are `waves([token_ids])[0]`.
+        `speaker [1, spk_embed_dim]`. `steps` and `sampling` (solver, guidance, guidance_interval,
+        start, temperature) replace the config's. The pieces joined are `waves([token_ids])[0]`.
         """
         for _, wave in self._pieces([token_ids], seed, steps, speaker, sampling):
             yield wave
