@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder",
             pitch_run=runs / "mini-pitch",
-            decoding={"steps": 6, "solver": "euler", "guidance": 0.7},
+            decoding={"steps": 3, "solver": "euler", "guidance": 0.3, "start": 0.7},
         )
         print(folder)
     return 0
