@@ -78,8 +78,7 @@ def _decode(options: argparse.Namespace) -> dict[str, Any]:
 
 def _show_decode(result: dict[str, Any], console: Console) -> None:
     table = Table(title="decode, paper's size, 10 s of audio, at 130 GFLOP/s")
-    heads = ("setting", "passes", "flow s", "total s", "of reference",
-             "mel distance, random", "mel distance, trained")  # fmt: skip
+    heads = ("setting", "passes", "flow s", "total s", "of reference", "mel distance, trained")
     for head in heads:
         table.add_column(head, justify="left" if head == "setting" else "right")
     for row in result["settings"]:
@@ -90,7 +89,6 @@ def _show_decode(result: dict[str, Any], console: Console) -> None:
             f"{row['flow_seconds_at_130']:.2f}",
             f"{row['seconds_at_130']:.2f}",
             f"{row['of_reference']:.3f}",
-            f"{row['mel_distance_random']:.4f}",
             "–" if learned is None else f"{learned:.4f}",
         )
     console.print(table)

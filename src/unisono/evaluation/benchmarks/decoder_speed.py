@@ -1,7 +1,7 @@
 """Decoding at the paper's size for several sampling settings, against the reference's time.
 
 Quality of a setting is its mel distance to a solution in 100 Euler steps with full guidance, from
-the same noise. Random weights say little about it, so a trained flow is measured beside.
+the same noise. Random weights say nothing about it: a trained flow is measured beside.
 """
 
 from __future__ import annotations
@@ -49,16 +49,9 @@ class Setting:
 REFERENCE = Setting(10, "euler")
 SETTINGS = (
     REFERENCE,
-    Setting(10, "euler", (0.1, 1.0)),
-    Setting(10, "ab2"),
-    Setting(8, "ab2"),
     Setting(6, "ab2"),
     Setting(5, "ab2"),
-    Setting(8, "ab2", (0.1, 1.0)),
-    Setting(6, "ab2", (0.1, 1.0)),
-    Setting(4, "midpoint"),
-    Setting(3, "midpoint"),
-    Setting(3, "heun"),
+    Setting(6, "ab2", (0.0, 0.7)),
 )
 
 
@@ -78,9 +71,7 @@ def measure(trained: Any = None, ids: Tensor | None = None, repeats: int = 3, qu
 
     with torch.inference_mode():
         vocoder_time = _scaled(lambda: vocoder(mel), probe, repeats)
-        short = tokens[:, : 25 if quick else 50]
         finest = 20 if quick else 100
-        random = _distances(flow, short, settings, finest)
         learned = None
         if trained is not None and ids is not None:
             learned = _distances(trained, ids, settings, finest)
@@ -94,7 +85,6 @@ def measure(trained: Any = None, ids: Tensor | None = None, repeats: int = 3, qu
                 "flow_seconds_at_130": spent / share,
                 "seconds_at_130": total,
                 "of_reference": total / sum(paper_size.REFERENCE_SECONDS.values()),
-                "mel_distance_random": random[setting],
             }
             if learned is not None:
                 row["mel_distance_trained"] = learned[setting]
