@@ -35,7 +35,7 @@ def item(number: int) -> Item:
 
 @pytest.mark.parametrize("kind", ["utok", "jsonl", "parquet"])
 def test_kill_and_run_again(tmp_path, uat_folder, voice, kind):
-    count = 400
+    count = 160
     source = tmp_path / "in"
     source.mkdir()
     for i in range(count):
@@ -46,8 +46,8 @@ def test_kill_and_run_again(tmp_path, uat_folder, voice, kind):
     arguments += ["--batch-seconds", "2"]
     code = (
         "import sys, unisono.cli.outputs as o; from unisono.cli.app import run;"
-        # Shards of 40, so that some are whole when the kill comes.
-        "o.ParquetSink.__init__.__defaults__ = (40, 60.0);"
+        # Shards of 20, so that some are whole when the kill comes.
+        "o.ParquetSink.__init__.__defaults__ = (20, 60.0);"
         "o.JsonlSink.__init__.__defaults__ = (0.0,); run(sys.argv[1:])"
     )
     process = subprocess.Popen([sys.executable, "-c", code, *arguments])
@@ -62,7 +62,7 @@ def test_kill_and_run_again(tmp_path, uat_folder, voice, kind):
     if kind == "jsonl":
         # The worst place to be killed: in the middle of a line.
         with out.open("ab") as file:
-            file.write(b'{"id":"0399.wav","path":"x","mod')
+            file.write(b'{"id":"0159.wav","path":"x","mod')
     before = _ids(out, kind, torn=True)
     assert len(before) > 0
     with pytest.raises(SystemExit) as leaving:
