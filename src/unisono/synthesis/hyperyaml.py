@@ -188,13 +188,18 @@ def _tagged(kind: str, known: Callable[[str], bool]) -> Callable[..., Node]:
                 "only decoders of the CosyVoice-1 family can be read."
             )
         if isinstance(node, yaml.MappingNode):
-            return Node(kind, target, kwargs=loader.construct_mapping(node, deep=True))
+            pairs = loader.construct_mapping(node, deep=True)
+            return Node(kind, target, kwargs={str(name): value for name, value in pairs.items()})
         if isinstance(node, yaml.SequenceNode):
             return Node(kind, target, args=loader.construct_sequence(node, deep=True))
         text = loader.construct_scalar(node)  # type: ignore[arg-type]
         return Node(kind, target, args=[text] if text else [])
 
     return build
+
+
+def _reference(loader: yaml.SafeLoader, node: yaml.Node) -> _Ref:
+    return _Ref(str(loader.construct_scalar(node)))  # type: ignore[arg-type]
 
 
 def _last(target: str) -> str:
@@ -206,7 +211,7 @@ _Loader.add_multi_constructor("!apply:", _tagged("apply", lambda t: t in _SEEDS)
 _Loader.add_multi_constructor(
     "!name:", _tagged("name", lambda t: _last(t) in _CLASSES | _FUNCTIONS)
 )
-_Loader.add_constructor("!ref", lambda loader, node: _Ref(str(loader.construct_scalar(node))))
+_Loader.add_constructor("!ref", _reference)
 
 
 class _Resolver:
