@@ -49,9 +49,9 @@ class Setting:
 REFERENCE = Setting(10, "euler")
 SETTINGS = (
     REFERENCE,
-    Setting(6, "ab2"),
-    Setting(5, "ab2"),
-    Setting(6, "ab2", (0.0, 0.7)),
+    Setting(4, "midpoint", (0.01, 0.46)),
+    Setting(4, "midpoint"),
+    Setting(6, "euler"),
 )
 
 
