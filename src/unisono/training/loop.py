@@ -73,7 +73,6 @@ def train(config: TrainConfig, task: Task) -> Path:
     accelerator = accelerate.Accelerator(
         cpu=config.device == "cpu",
         mixed_precision=config.precision,
-        gradient_accumulation_steps=1,
     )
     accelerate.utils.set_seed(config.seed)
     run = config.out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,8 @@ class FlowTask:
         )
         options = parse_options(EncoderOptions, encoder_config.options, "encoder")
         encoder = build_encoder(options)
-        encoder.load_state_dict(module_weights(self.options.encoder_run)["encoder"])
+        trained = module_weights(self.options.encoder_run)
+        encoder.load_state_dict(trained["encoder"])
         as_stored(encoder)
         self.mel = MelSpectrogram(MelConfig(**self.options.mel))
         self.splits = {
@@ -83,7 +84,7 @@ class FlowTask:
         )
         torch.manual_seed(config.seed)
         self.flow = FlowDecoder.from_reference(self.options.flow)
-        self._start(encoder)
+        self._start(encoder, trained["mel_head"])
         self.modules: dict[str, nn.Module] = {"flow": self.flow}
         self.players = {"flow": ("flow",)}
 
@@ -120,7 +121,7 @@ class FlowTask:
         return totals
 
     @torch.no_grad()
-    def _start(self, encoder: UniAudioEncoder) -> None:
+    def _start(self, encoder: UniAudioEncoder, head: Mapping[str, Tensor]) -> None:
         """Weights that need not start from chance; see the options."""
         own = self.flow.state_dict()
         if self.options.start_from is not None:
@@ -129,7 +130,6 @@ class FlowTask:
                     own[name].copy_(tensor)
         if self.options.from_encoder:
             assert encoder.quantizer is not None
-            head = module_weights(self.options.encoder_run)["mel_head"]
             codes = encoder.quantizer.codebook.weight
             given = {"input_embedding.weight": codes}
             if isinstance(self.flow.encoder, TokenConvolutions):
