@@ -74,7 +74,7 @@ def build(source: Source, packages: Packages, out: Path) -> list[ManifestItem]:
                     speaker=clip.speaker,
                     kind=source.kind,
                     label=clip.label,
-                    licence=source.licence,
+                    licence=clip.licence or source.licence,
                     source=source.name,
                     split=split_of(source, clip.key),
                 )

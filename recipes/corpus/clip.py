@@ -27,6 +27,7 @@ class Clip:
         samples: float32 `[n]`, mono, at `rate` Hz.
         rate: sampling rate in Hz.
         text, language, speaker, label: as in the manifest.
+        licence: where it differs from the source's.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Clip:
     language: str = ""
     speaker: str = ""
     label: str = ""
+    licence: str = ""
 
 
 def read_audio(path: Path) -> tuple[np.ndarray, int]:
