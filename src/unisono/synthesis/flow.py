@@ -29,7 +29,8 @@ class FlowConfig:
     `input_frame_rate` in tokens per second; `mel` (ours) the mel's `rate` and `hop`, which give
     the number of frames, and optionally the `mean` and `std` that the network's mel is
     normalised by (0 and 1 in the reference); `spk_embed_dim` 0 (ours): no speaker vector, and
-    then the estimator's in_channels are 3 × mel instead of 4 × mel.
+    then the estimator's in_channels are 3 × mel instead of 4 × mel. With `encoder.voice` (ours)
+    the convolution encoder takes the speaker vector instead, see `voice.py`.
     """
 
     input_size: int = 512
@@ -105,6 +106,8 @@ class FlowDecoder(nn.Module):
         mels, parts = c.output_size, 4 if c.spk_embed_dim else 3
         if encoder.input_size != c.input_size:
             raise ConfigError("The flow's input_size differs from its encoder's input_size.")
+        if c.spk_embed_dim and self.voice_width:
+            raise ConfigError("Give the flow spk_embed_dim or encoder.voice, not both.")
         if (estimator.in_channels, estimator.out_channels) != (parts * mels, mels):
             raise ConfigError(
                 f"The flow estimator must have {parts * mels} input and {mels} output channels "
@@ -131,6 +134,11 @@ class FlowDecoder(nn.Module):
     def estimator(self) -> UNet:
         """The velocity network."""
         return self.decoder["estimator"]  # type: ignore[return-value]
+
+    @property
+    def voice_width(self) -> int:
+        """Width of the voice vector (see `voice.py`) that `speaker` must have; 0: takes none."""
+        return int(self.config.encoder.get("voice", 0))
 
     def frames(self, tokens: int) -> int:
         """Mel frames of that many tokens: floor(tokens / input_frame_rate · rate / hop)."""
@@ -160,9 +168,9 @@ class FlowDecoder(nn.Module):
         """Return the mel `[B, mels, frames]` of `token_ids [B, T]` (ids below 0 count as 0).
 
         `prompt_ids [B, P]` and their `prompt_mel` (`[B, F, mels]` or `[B, mels, F]`) precede the
-        tokens and are cut off the result unless `keep_prompt`. `speaker [B, spk_embed_dim]`,
-        none: zeros. `lengths [B]` are real tokens; frames beyond an item's end are 0, and a batch
-        gives what its items give alone. `noise [B, mels, F + frames]` is x₀; otherwise each item
+        tokens and are cut off the result unless `keep_prompt`. `speaker [B, spk_embed_dim]` or
+        `[B, voice_width]`, none: zeros. `lengths [B]` are real tokens; frames beyond an item's end
+        are 0, and a batch gives what its items give alone. `noise [B, mels, F + frames]` is x₀; otherwise each item
         draws its own from `seed` (one for all, or one each) or in turn from `generator`.
         `guidance` w replaces the config's rate, only where t lies within `guidance_interval`
         (ours); `solver` as in `solvers.SOLVERS`, which says how many evaluations a step takes.
@@ -176,7 +184,7 @@ class FlowDecoder(nn.Module):
             raise TokenError("The tokens are too few to give a mel frame; give at least one more.")
         frames = torch.tensor(counts, device=token_ids.device)
         mask = _frame_mask(frames, self.encoder_proj.weight.dtype)
-        mu = self._mu(token_ids, lengths, frames, mask)
+        mu = self._mu(token_ids, lengths, frames, mask, speaker)
         known = torch.zeros_like(mu)
         if prompt_mel is not None:
             known[:, :, :cut] = self._normalise(_channels_first(prompt_mel, mels, cut))
@@ -212,7 +220,7 @@ class FlowDecoder(nn.Module):
 
         mask = length_mask(mel_lengths, frames)[:, None].to(mel)
         mel = self._normalise(mel)
-        mu = self._mu(token_ids, lengths, mel_lengths, mask)
+        mu = self._mu(token_ids, lengths, mel_lengths, mask, speaker)
         if mu.shape[2] != frames:
             raise ValueError("mel must be exactly as long as the largest of mel_lengths")
         prefix = (uniform() * 0.8 * mel_lengths).long() * (uniform() < 0.5)
@@ -259,7 +267,14 @@ class FlowDecoder(nn.Module):
         cut = shape[2] if shape[1] == mels else shape[1]
         return torch.cat([prompt_ids, ids], 1), lengths + prompt_ids.shape[1], cut
 
-    def _mu(self, ids: Tensor, lengths: Tensor, frames: Tensor, mask: Tensor | None) -> Tensor:
+    def _mu(
+        self,
+        ids: Tensor,
+        lengths: Tensor,
+        frames: Tensor,
+        mask: Tensor | None,
+        speaker: Tensor | None,
+    ) -> Tensor:
         """The encoder's mel-like output μ `[B, mels, max(frames)]`, zero at padding."""
         padded: Tensor | None = None if int(lengths.min()) == ids.shape[1] else lengths
         x = self.input_embedding(ids.clamp(min=0))
@@ -267,7 +282,10 @@ class FlowDecoder(nn.Module):
             x = x * length_mask(lengths, ids.shape[1])[..., None]
         if isinstance(self.encoder, TokenConvolutions):
             real = None if padded is None else length_mask(lengths, ids.shape[1])
-            x = self.encoder(x, real).unflatten(2, (-1, self.encoder_proj.in_features))
+            if (width := self.voice_width) and speaker is None:
+                speaker = x.new_zeros(len(x), width)
+            voice = speaker.to(x) if width and speaker is not None else None
+            x = self.encoder(x, real, voice).unflatten(2, (-1, self.encoder_proj.in_features))
             padded = None if padded is None else padded * x.shape[2]
             x = x.flatten(1, 2)
         else:
@@ -350,7 +368,7 @@ def _encoder_config(config: FlowConfig) -> ConformerConfig | ConvolutionConfig:
 def _token_encoder(config: ConformerConfig | ConvolutionConfig) -> TokenEncoder | TokenConvolutions:
     if isinstance(config, ConvolutionConfig):
         out = config.frames * config.output_size
-        return TokenConvolutions(config.input_size, out, config.width, config.layers)
+        return TokenConvolutions(config.input_size, out, config.width, config.layers, config.voice)
     return TokenEncoder(config)
 
 

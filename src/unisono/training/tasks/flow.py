@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan, read_sequence
@@ -18,6 +19,7 @@ from unisono.storage.weights import load_weights, save_weights
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.flow import FlowDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
+from unisono.synthesis.voice import voice_vector
 from unisono.training.cache import JoinedCache
 from unisono.training.config import Section, TrainConfig, load_config, parse_options
 from unisono.training.state import module_weights
@@ -37,19 +39,23 @@ class FlowOptions(Section):
     """Start the token embedding from the encoder's codebook and a convolution encoder from the mel
     head of the encoder stage (ours); sizes must agree."""
     start_from: Path | None = None
-    """Run of another flow decoder: tensors of equal name and shape are taken over."""
+    """Run of another flow decoder: tensors of equal name and shape are taken over, and nothing
+    from the encoder."""
     prior_weight: float = 1.0
     """Weight of the L1 of μ to the mel (ours, after Matcha-TTS)."""
+    voice_dropout: float = Field(0.2, ge=0, le=1)
+    """Share of items whose voice vector is withheld, where the flow takes one."""
 
 
 @dataclass(frozen=True)
 class MelBatch:
-    """Tokens `[B, T]` and mels `[B, mels, F]`, with the real lengths of both."""
+    """Tokens `[B, T]`, mels `[B, mels, F]`, the real lengths of both, and voices `[B, V]`."""
 
     tokens: Tensor
     token_lengths: Tensor
     mel: Tensor
     mel_lengths: Tensor
+    voice: Tensor | None
 
 
 class FlowTask:
@@ -96,8 +102,12 @@ class FlowTask:
         """Flow matching and the prior."""
         self.flow.train()
         generator = torch.Generator().manual_seed(hash((self.config.seed, step)) % 2**63)
+        voice = batch.voice
+        if voice is not None:
+            told = torch.rand(len(voice), generator=generator) >= self.options.voice_dropout
+            voice = voice * told.to(voice)[:, None]
         out = self.flow.loss(
-            batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, generator=generator
+            batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, voice, generator
         )
         loss = out.flow + self.options.prior_weight * out.prior
         yield "flow", loss, {"flow": out.flow.item(), "prior": out.prior.item()}
@@ -113,8 +123,8 @@ class FlowTask:
         for group in groups:
             batch = self._collate("valid", group)
             out = self.flow.loss(
-                batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths,
-                generator=generator,
+                batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, batch.voice,
+                generator,
             )  # fmt: skip
             totals["flow"] += out.flow.item() / len(groups)
             totals["prior"] += out.prior.item() / len(groups)
@@ -124,25 +134,30 @@ class FlowTask:
     def _start(self, encoder: UniAudioEncoder, head: Mapping[str, Tensor]) -> None:
         """Weights that need not start from chance; see the options."""
         own = self.flow.state_dict()
+        taken: dict[str, Tensor] = {}
         if self.options.start_from is not None:
-            for name, tensor in module_weights(self.options.start_from)["flow"].items():
-                if name in own and own[name].shape == tensor.shape:
-                    own[name].copy_(tensor)
-        if self.options.from_encoder:
+            before = module_weights(self.options.start_from)["flow"]
+            taken = {n: t for n, t in before.items() if n in own and own[n].shape == t.shape}
+        elif self.options.from_encoder:
             assert encoder.quantizer is not None
-            codes = encoder.quantizer.codebook.weight
-            given = {"input_embedding.weight": codes}
+            taken = {"input_embedding.weight": encoder.quantizer.codebook.weight}
             if isinstance(self.flow.encoder, TokenConvolutions):
-                given |= {f"encoder.{name}": tensor for name, tensor in head.items()}
+                taken |= {f"encoder.{name}": tensor for name, tensor in head.items()}
                 nn.init.eye_(self.flow.encoder_proj.weight)
                 nn.init.zeros_(self.flow.encoder_proj.bias)
-            for name, tensor in given.items():
+            for name, tensor in taken.items():
                 if name not in own or own[name].shape != tensor.shape:
                     raise ConfigError(
                         f"from_encoder: the encoder stage has {name} of {list(tensor.shape)}, "
                         "the flow has none such; make the sizes agree or leave from_encoder out"
                     )
-                own[name].copy_(tensor)
+        for name, tensor in taken.items():
+            own[name].copy_(tensor)
+        # Convolutions beyond those that were taken over begin as if they were not there.
+        if any(name.startswith("encoder.convs.") for name in taken):
+            for name, tensor in own.items():
+                if name.startswith("encoder.convs.") and name not in taken:
+                    tensor.zero_()
 
     def extra_state(self) -> dict[str, Any]:
         """Nothing beyond the modules."""
@@ -172,6 +187,9 @@ class FlowTask:
             token_lengths=torch.tensor([len(ids) for ids in tokens]).to(device),
             mel=batch.to(device),
             mel_lengths=mel_lengths.to(device),
+            voice=torch.stack([voice_vector(mel) for mel in mels]).to(device)
+            if self.flow.voice_width
+            else None,
         )
 
 
