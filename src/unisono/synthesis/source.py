@@ -74,8 +74,12 @@ class HarmonicSource(nn.Module):
         inside = torch.arange(1, self.hop + 1, device=f0.device, dtype=f0.dtype) / self.rate
         angle = f0[:, None, :, None] * multiples[:, None, None].to(f0) * inside
         angle = (cycles.remainder(1.0).to(f0)[..., None] + angle).flatten(2)
-        voiced = (f0 > self.threshold).to(f0).repeat_interleave(self.hop, 1)[:, None]
-        sines = torch.sin(angle * (2 * math.pi) + phases) * (self.alpha * voiced)
+        voiced = (f0 > self.threshold).to(f0)[:, None]
+        # Multiples above half the sample rate would fold back as false tones (ours).
+        heard = f0[:, None] * multiples[:, None].to(f0) < self.rate / 2
+        amplitude = (heard * voiced).to(f0) * self.alpha
+        sines = torch.sin(angle * (2 * math.pi) + phases) * amplitude.repeat_interleave(self.hop, 2)
+        voiced = voiced.repeat_interleave(self.hop, 2)
         level = voiced * self.sigma + (1 - voiced) * (self.alpha / 3)
         mixed = self.l_linear((sines + level * noise).transpose(1, 2))
         return torch.tanh(mixed).transpose(1, 2)
