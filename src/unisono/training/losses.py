@@ -37,11 +37,29 @@ def magnitude(wave: Tensor, size: int) -> Tensor:
     return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-8)
 
 
-def masked_l1(made: Tensor, real: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error over the real frames of `[B, T, C]` under `mask [B, T]`."""
+def masked_l1(made: Tensor, real: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Absolute error of `[B, T, C]`, mean over C, summed over real frames; and their count.
+
+    `mask [B, T]` is 1 on real frames. The mean is left to who knows all processes' counts.
+    """
     error = (made - real).abs().mean(dim=-1)
     mask = mask.to(error.dtype)
-    return (error * mask).sum() / mask.sum().clamp(min=1)
+    return (error * mask).sum(), mask.sum()
+
+
+def ctc_per_symbol(
+    scores: Tensor, frames: Tensor, targets: Tensor, lengths: Tensor
+) -> tuple[Tensor, int]:
+    """CTC of each item divided by its length, summed over items; and the count of items.
+
+    `scores [N, T, symbols + 1]` are log probabilities (0: blank) with `frames [N]` real ones;
+    `targets` holds all items' symbols in a row, `lengths [N]` how many each has (at least 1).
+    An item that cannot be aligned counts as 0.
+    """
+    each = F.ctc_loss(
+        scores.transpose(0, 1), targets, frames, lengths, reduction="none", zero_infinity=True
+    )
+    return (each / lengths).sum(), len(lengths)
 
 
 def discriminator_loss(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:

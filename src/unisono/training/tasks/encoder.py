@@ -1,116 +1,82 @@
-"""Stage: encoder through the quantizer, on cached states of its frozen lower layers.
+"""Stage: encoder, without its quantizer and then with it.
 
 The tokens are trained by what has to be read from them: phonemes by CTC where text exists and
-mel frames everywhere (both ours; the paper's stage uses the text decoder). The first steps run
-without the quantizer, then k-means starts the codebook (paper section 3.3: two stages).
+mel frames everywhere (both ours). The first steps, or a first run, go without the quantizer, then
+k-means starts the codebook (paper section 3.3: two stages). Frozen lower layers are run once and
+cached; a second run with `start_from` and without a cache trains them all.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from pydantic import Field
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from unisono.data.dataset import BatchPlan, ClipSet, plan_sequences, read_sequence
-from unisono.errors import DataError
-from unisono.quantize.usage import code_usage
-from unisono.storage.weights import int8_roundtrip
+from unisono.data.dataset import BatchPlan
+from unisono.quantize.usage import code_counts, code_usage
 from unisono.synthesis.convolution import TokenConvolutions
-from unisono.training.cache import JoinedCache, StateCache, write_cache
-from unisono.training.config import Section, TrainConfig, parse_options
+from unisono.training.config import TrainConfig, parse_options
+from unisono.training.encoder_options import EncoderOptions
+from unisono.training.encoder_start import as_stored, build_encoder, start_from
 from unisono.training.heads import PhonemeHead
-from unisono.training.losses import masked_l1
-from unisono.uniaudio import LogMelFeatures, UniAudioConfig, UniAudioEncoder
+from unisono.training.losses import ctc_per_symbol, masked_l1
+from unisono.training.phonemes import Inventory, PhonemeBatch, reading_errors, sequence_phonemes
+from unisono.training.states import EncoderInputs, Sequences, cached_states, open_sequences
+from unisono.training.world import World
 from unisono.uniaudio.encoder import EncoderState
-from unisono.uniaudio.reference import init_from_whisper
 
-# Options that change nothing below the quantizer and SAE, so that cached states stay good.
-_ABOVE = frozenset(
-    {
-        "quantize_vocab_size",
-        "quantize_position",
-        "quantize_ema_decay",
-        "quantize_restart_interval",
-        "quantize_loss_scale",
-        "quantize_commit_coefficient",
-        "encoder_residual_target_position",
-        "use_residual_adapter",
-        "use_residual_gate",
-    }
-)
+__all__ = ["EncoderOptions", "EncoderTask", "as_stored", "build_encoder", "cached_states"]
 
-
-class EncoderOptions(Section):
-    """Options of the encoder stage."""
-
-    encoder: dict[str, Any]
-    """Encoder config in the reference's form."""
-    whisper: Path | None = None
-    """Folder of the Whisper model to start from (transformers' names); None: random weights."""
-    cache: Path
-    """Folder for the states of the frozen layers."""
-    frozen: int = Field(ge=1)
-    """Layers that stay as they are, and whose output is cached."""
-    int8_frozen: bool = True
-    """Round the frozen layers to int8 before caching, so that shipping int8 changes nothing."""
-    quantize_from: int = Field(200, ge=0)
-    """First step with the quantizer."""
-    ctc_weight: float = 1.0
-    mel_weight: float = 3.0
-    phoneme_head: dict[str, Any] = Field(default_factory=dict)
-    mel_head: dict[str, Any] = Field(default_factory=dict)
+_VALID_BATCH = 8
+_STATES_A_CODE = 24  # how many states k-means sees for each code
+_RECENT = 0.99  # decay of the counts behind the figure `use` at each step
+_LATELY = 300  # a code counts as used for so many steps after it occurred once
 
 
 @dataclass(frozen=True)
-class StateBatch:
-    """Cached states and targets: `hidden`, `shallow [B, T, D]`, `mel [B, T, M]`, `mask [B, T]`.
+class EncoderBatch:
+    """Inputs and targets of one step; `seconds` is the length of its audio."""
 
-    `phonemes` are the targets of the items in `labelled`, all in a row, `lengths` of each.
-    """
+    inputs: EncoderInputs
+    phonemes: PhonemeBatch
+    seconds: float
 
-    hidden: Tensor
-    shallow: Tensor | None
-    mel: Tensor
-    mask: Tensor
-    labelled: Tensor
-    phonemes: Tensor
-    lengths: Tensor
+
+@dataclass(frozen=True)
+class Term:
+    """A loss before its mean: sum (with its gradient) and count of this process's part."""
+
+    total: Tensor
+    count: Tensor | float
 
 
 class EncoderTask:
-    """Trains the layers above `frozen`, SAE and the codebook of a `UniAudioEncoder`."""
+    """Trains a `UniAudioEncoder` above its frozen layers, SAE and codebook included."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
         self.config = config
+        self.world = world or World()
         self.options: EncoderOptions = parse_options(EncoderOptions, config.options, config.task)
         torch.manual_seed(config.seed)
         self.encoder = build_encoder(self.options)
-        found = {
-            split: cached_states(self.encoder, self.options, config, split)
+        self.sequences: dict[str, Sequences] = {
+            split: open_sequences(self.encoder, self.options, config, split, self.world)
             for split in ("train", "valid")
         }
-        self.caches = {split: cache for split, (cache, _) in found.items()}
-        self.phonemes = {split: _phonemes(*parts) for split, parts in found.items()}
-        cache = self.caches["train"]
-        self.symbols = sorted({c for text in self.phonemes["train"] for c in text} - {" "})
-        self._number = {symbol: i + 1 for i, symbol in enumerate(self.symbols)}
-        self.plan = BatchPlan(
-            [s.seconds for s in cache.sequences], config.data.batch_seconds, config.seed
-        )
+        self.phonemes = {
+            split: [sequence_phonemes(found.items(i)) for i in range(len(found.seconds))]
+            for split, found in self.sequences.items()
+        }
+        self.inventory = Inventory(self.phonemes["train"])
+        train = self.sequences["train"]
+        self.plan = BatchPlan(train.seconds, config.data.batch_seconds, config.seed)
         dim = self.encoder.config.d_model
         heads = self.options
-        self.phoneme_head = PhonemeHead(dim, len(self.symbols), **heads.phoneme_head)
-        self.mel_head = TokenConvolutions(dim, cache.widths["mel"], **heads.mel_head)
+        self.phoneme_head = PhonemeHead(dim, len(self.inventory), **heads.phoneme_head)
+        self.mel_head = TokenConvolutions(dim, train.mel_width, **heads.mel_head)
         self.modules: dict[str, nn.Module] = {
             "encoder": self.encoder,
             "phoneme_head": self.phoneme_head,
@@ -118,26 +84,35 @@ class EncoderTask:
         }
         self.players = {"encoder": tuple(self.modules)}
         self._started = False
+        if self.options.start_from is not None:
+            symbols = self.inventory.symbols
+            self._started = start_from(
+                self.options.start_from, self.modules, symbols, self.options
+            )
+        self._recent = torch.zeros(self.encoder.config.quantize_vocab_size or 1)
 
-    def batch(self, step: int) -> StateBatch:
-        """Cached sequences of this step."""
-        return self._collate("train", self.plan(step))
+    def batch(self, step: int) -> EncoderBatch:
+        """This process's sequences of the step."""
+        return self._collate("train", self.plan(self.world.position(step)))
 
     def losses(
-        self, batch: StateBatch, step: int
+        self, batch: EncoderBatch, step: int
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        """CTC + mel + commitment; the quantizer joins at `quantize_from`."""
-        quantize = step >= self.options.quantize_from
+        """Mel + CTC + commitment; the quantizer joins at `quantize_from`."""
+        quantize = self.encoder.quantizer is not None and step >= self.options.quantize_from
         if quantize and not self._started:
             self._start_codebook(step)
         for module in self.modules.values():
             module.train()
-        figures, loss, state = self._losses(batch, quantize)
-        if quantize:
-            assert state.token_ids is not None and state.quantizer_loss is not None
-            ids = state.token_ids[batch.mask.bool()]
-            figures |= {"commit": state.quantizer_loss.item(), "codes": float(len(ids.unique()))}
-            loss = loss + state.quantizer_loss
+        unfrozen = self.options.unfreeze_from
+        state = self._run(batch.inputs, quantize, unfrozen is not None and step >= unfrozen)
+        terms = self._terms(batch, state)
+        loss = terms["mel"].total.new_zeros(())
+        for name, term in terms.items():
+            loss = loss + self._weights[name] * self.world.mean(term.total, term.count)
+        figures = self._joint(terms)
+        if state.token_ids is not None:
+            figures |= self._usage(state.token_ids, batch.inputs.mask)
         yield "encoder", loss, figures
 
     @torch.no_grad()
@@ -145,243 +120,157 @@ class EncoderTask:
         """Losses, phoneme error rate (greedy CTC) and code use on the held-out sequences."""
         for module in self.modules.values():
             module.eval()
-        cache = self.caches["valid"]
-        totals: dict[str, float] = {}
+        found: list[dict[str, Term]] = []
+        counts = torch.zeros_like(self._recent)
         errors = symbols = 0
-        counts = torch.zeros(self.encoder.config.quantize_vocab_size or 1)
-        groups = [list(range(i, min(i + 8, len(cache)))) for i in range(0, len(cache), 8)]
-        for group in groups:
-            batch = self._collate("valid", group)
-            figures, _, state = self._losses(batch, self._started)
-            for key, value in figures.items():
-                totals[key] = totals.get(key, 0.0) + value / len(groups)
-            wrong, count = self._phoneme_errors(batch, state)
-            errors, symbols = errors + wrong, symbols + count
+        indices = list(range(len(self.sequences["valid"].seconds)))
+        for first in range(0, len(indices), _VALID_BATCH):
+            batch = self._collate("valid", indices[first : first + _VALID_BATCH])
+            state = self._run(batch.inputs, self._started)
+            found.append(self._terms(batch, state))
+            if len(batch.phonemes.rows):
+                scores, frames = self._phoneme_scores(batch, state)
+                errors += reading_errors(scores, frames, batch.phonemes)
+                symbols += len(batch.phonemes.symbols)
             if state.token_ids is not None:
-                counts += torch.bincount(
-                    state.token_ids[batch.mask.bool()].cpu(), minlength=len(counts)
-                )
+                counts += code_counts(state.token_ids, len(counts), state.mask).cpu()
+        figures = _means(found)
+        if symbols:
+            figures["per"] = errors / symbols
         if self._started:
             used = code_usage(counts)
-            totals |= {"use": used.share, "perplexity": used.perplexity}
-        return totals | {"per": errors / max(1, symbols)}
+            figures |= {"use": used.share, "perplexity": used.perplexity}
+        return figures
 
     def extra_state(self) -> dict[str, Any]:
-        """Whether the codebook has been started, and the phoneme inventory."""
-        return {"started": self._started, "symbols": self.symbols}
+        """Whether the codebook has been started, its recent use, and the phoneme inventory."""
+        symbols = self.inventory.symbols
+        return {"started": self._started, "symbols": symbols, "recent": self._recent}
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
         """Take back what `extra_state` gave."""
         self._started = state["started"]
+        self._recent = state.get("recent", self._recent)
 
-    def _losses(
-        self, batch: StateBatch, quantize: bool
-    ) -> tuple[dict[str, float], Tensor, EncoderState]:
-        state = self._run(batch, quantize)
-        states = state.quantized if state.quantized is not None else state.hidden
-        mel = masked_l1(self.mel_head(states, batch.mask), batch.mel, batch.mask)
-        loss = self.options.mel_weight * mel
-        figures = {"mel": mel.item()}
-        if len(batch.labelled):
-            mask = batch.mask[batch.labelled]
-            scores = self.phoneme_head(states[batch.labelled], mask)
-            ctc = F.ctc_loss(
-                scores.transpose(0, 1),
-                batch.phonemes,
-                mask.sum(1),
-                batch.lengths,
-                zero_infinity=True,
-            )
-            loss = loss + self.options.ctc_weight * ctc
-            figures["ctc"] = ctc.item()
-        if state.gate_mean is not None:
-            figures["gate"] = state.gate_mean.item()
-        return figures, loss, state
-
-    def _run(self, batch: StateBatch, quantize: bool) -> EncoderState:
-        """The trained layers on cached states; without the quantizer while it has no codebook."""
-        pooled = 0 < self.encoder.config.pooling_position <= self.options.frozen
-        state = EncoderState(
-            batch.hidden, batch.mask, self.options.frozen, batch.shallow, pooled=pooled
+    def _collate(self, split: str, indices: Sequence[int]) -> EncoderBatch:
+        sequences = self.sequences[split]
+        device = next(self.encoder.parameters()).device
+        inputs = sequences.inputs(indices, device)
+        texts = [self.phonemes[split][i] for i in indices]
+        frames = inputs.mask.sum(1).tolist()
+        return EncoderBatch(
+            inputs=inputs,
+            phonemes=self.inventory.batch(texts, frames, device),
+            seconds=sum(sequences.seconds[i] for i in indices),
         )
-        last = self.encoder.config.quantize_position
-        if quantize:
-            return self.encoder.run_layers(state, last)
-        quantizer, self.encoder.quantizer = self.encoder.quantizer, None
+
+    def _run(self, inputs: EncoderInputs, quantize: bool, unfrozen: bool = False) -> EncoderState:
+        """Up to where the tokens are read; without the quantizer while it has no codebook."""
+        encoder = self.encoder
+        state = inputs.state
+        if state is None:
+            assert inputs.features is not None
+            frozen = 0 if unfrozen else self.options.frozen
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+                state = encoder.embed(inputs.features, inputs.feature_mask)
+                state = encoder.run_layers(state, frozen)
+        last = min(encoder.config.quantize_position, len(encoder.layers))
+        quantizer = encoder.quantizer
         try:
-            return self.encoder.run_layers(state, last)
+            if not quantize:
+                encoder.quantizer = None
+            return encoder.run_layers(state, last, reducer=self.world)
         finally:
-            self.encoder.quantizer = quantizer
+            encoder.quantizer = quantizer
+
+    def _terms(self, batch: EncoderBatch, state: EncoderState) -> dict[str, Term]:
+        """All losses as sums over this process's part, `gate` for its figure alone."""
+        inputs = batch.inputs
+        states = _read_states(state)
+        mel = self.mel_head(states, inputs.mask)
+        terms = {"mel": Term(*masked_l1(mel, inputs.mel, inputs.mask))}
+        if len(batch.phonemes.rows):
+            scores, mask = self._phoneme_scores(batch, state)
+            targets = batch.phonemes
+            terms["ctc"] = Term(
+                *ctc_per_symbol(scores, mask.sum(1), targets.symbols, targets.lengths)
+            )
+        else:
+            terms["ctc"] = _nothing(self.phoneme_head)
+        frames = inputs.mask.sum()
+        if state.quantizer_loss is not None:
+            terms["commit"] = Term(state.quantizer_loss * frames, frames)
+        if state.gate_mean is not None:
+            terms["gate"] = Term(state.gate_mean * frames, frames)
+        return terms
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        o = self.options
+        return {"mel": o.mel_weight, "ctc": o.ctc_weight, "commit": 1.0, "gate": 0.0}
+
+    def _phoneme_scores(self, batch: EncoderBatch, state: EncoderState) -> tuple[Tensor, Tensor]:
+        """Log probabilities and mask of the items that have phonemes."""
+        rows = batch.phonemes.rows
+        mask = batch.inputs.mask[rows]
+        return self.phoneme_head(_read_states(state)[rows], mask), mask
+
+    def _joint(self, terms: dict[str, Term]) -> dict[str, float]:
+        """Means over all processes, of what any of them has."""
+        sums = torch.stack([term.total.detach().float() for term in terms.values()])
+        counts = torch.stack([torch.as_tensor(term.count).to(sums) for term in terms.values()])
+        sums, counts = self.world.sum(torch.stack([sums, counts])).tolist()
+        return {
+            name: total / count
+            for name, total, count in zip(terms, sums, counts, strict=True)
+            if count
+        }
+
+    def _usage(self, ids: Tensor, mask: Tensor) -> dict[str, float]:
+        """Codes of the joint batch, and the share of all codes that occurred lately."""
+        counts = self.world.sum(code_counts(ids, len(self._recent), mask).float()).cpu()
+        self._recent = _RECENT * self._recent + counts
+        used = code_usage(counts)
+        share = (self._recent > _RECENT**_LATELY).float().mean().item()
+        return {"codes": float(used.used), "perplexity": used.perplexity, "use": share}
 
     @torch.no_grad()
     def _start_codebook(self, step: int) -> None:
-        """K-means on the states that the quantizer is about to see."""
+        """K-means on the states that the quantizer is about to see; the same on all processes."""
         self.encoder.eval()
-        states: list[Tensor] = []
         quantizer = self.encoder.quantizer
         assert quantizer is not None
-        wanted = 24 * quantizer.codes
-        while sum(map(len, states)) < wanted and len(states) < 1000:
-            batch = self.batch(step + len(states))
-            states.append(self._run(batch, False).hidden[batch.mask.bool()])
+        found: list[Tensor] = []
+        wanted = _STATES_A_CODE * quantizer.codes
+        first = step * self.world.size
+        while sum(map(len, found)) < wanted and len(found) < 1000:
+            batch = self._collate("train", self.plan(first + len(found)))
+            found.append(self._run(batch.inputs, False).hidden[batch.inputs.mask.bool()])
         generator = torch.Generator().manual_seed(self.config.seed)
-        quantizer.init_from(torch.cat(states)[:wanted], iterations=8, generator=generator)
+        quantizer.init_from(torch.cat(found)[:wanted], iterations=8, generator=generator)
+        if self.world.size > 1:
+            quantizer.set_codebook(self.world.broadcast(quantizer.codebook.weight))
         self._started = True
 
-    def _phoneme_errors(self, batch: StateBatch, state: EncoderState) -> tuple[int, int]:
-        if not len(batch.labelled):
-            return 0, 0
-        states = state.quantized if state.quantized is not None else state.hidden
-        mask = batch.mask[batch.labelled]
-        best = self.phoneme_head(states[batch.labelled], mask).argmax(-1)
-        wrong = 0
-        for row, real, target in zip(
-            best, mask.sum(1), batch.phonemes.split(batch.lengths.tolist()), strict=True
-        ):
-            read = torch.unique_consecutive(row[: int(real)])
-            wrong += edit_distance(read[read > 0].tolist(), target.tolist())
-        return wrong, len(batch.phonemes)
 
-    def _collate(self, split: str, indices: Sequence[int]) -> StateBatch:
-        cache = self.caches[split]
-        device = next(self.encoder.parameters()).device
-        lengths = [cache.sequences[i].frames for i in indices]
-
-        def padded(name: str) -> Tensor:
-            rows = torch.zeros(len(indices), max(lengths), cache.widths[name])
-            for row, index in zip(rows, indices, strict=True):
-                states = cache.read(name, index)
-                row[: len(states)] = torch.from_numpy(states)
-            return rows.to(device)
-
-        mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
-        targets = [
-            [self._number[c] for c in self.phonemes[split][i] if c in self._number] for i in indices
-        ]
-        labelled = [n for n, target in enumerate(targets) if 0 < len(target) < lengths[n]]
-        return StateBatch(
-            hidden=padded("hidden"),
-            shallow=padded("shallow") if "shallow" in cache.widths else None,
-            mel=padded("mel"),
-            mask=mask.to(device),
-            labelled=torch.tensor(labelled, dtype=torch.long, device=device),
-            phonemes=torch.tensor(
-                [symbol for n in labelled for symbol in targets[n]], device=device
-            ),
-            lengths=torch.tensor([len(targets[n]) for n in labelled], device=device),
-        )
+def _read_states(state: EncoderState) -> Tensor:
+    """What the heads read: the code vectors, or the states where there are none."""
+    return state.hidden if state.quantized is None else state.quantized
 
 
-def build_encoder(options: EncoderOptions) -> UniAudioEncoder:
-    """The encoder with Whisper's layers in it, the frozen part rounded to int8 and frozen."""
-    encoder = UniAudioEncoder(UniAudioConfig.from_reference(options.encoder))
-    if options.whisper is not None:
-        init_from_whisper(encoder, _whisper_weights(options.whisper))
-    for name, parameter in encoder.named_parameters():
-        layer = int(name.split(".")[1]) if name.startswith("layers.") else 0
-        below = name.startswith(("conv", "embed_positions.")) or (
-            name.startswith("layers.") and layer < options.frozen
-        )
-        if below:
-            parameter.requires_grad_(False)
-            if options.int8_frozen and parameter.ndim == 2 and name.startswith("layers."):
-                parameter.data.copy_(int8_roundtrip(parameter.data))
-    return encoder
+def _nothing(head: nn.Module) -> Term:
+    """A term of no items; its gradients are zeros, so that all processes have the same ones."""
+    touched = [parameter.sum() for parameter in head.parameters() if parameter.requires_grad]
+    return Term(0.0 * torch.stack(touched).sum(), 0)
 
 
-@torch.no_grad()
-def as_stored(encoder: UniAudioEncoder) -> UniAudioEncoder:
-    """Round the trained weights to what an int8 model file keeps, in place; evaluation mode.
-
-    The decoder is then trained on exactly the tokens that the shipped encoder gives.
-    """
-    for name, parameter in encoder.named_parameters():
-        if name.startswith(("layers.", "equilibrium.")) and parameter.ndim == 2:
-            parameter.copy_(int8_roundtrip(parameter))
-        elif parameter.numel() >= 4096:
-            parameter.copy_(parameter.half().float())
-    return encoder.eval()
-
-
-def cached_states(
-    encoder: UniAudioEncoder, options: EncoderOptions, config: TrainConfig, split: str
-) -> tuple[JoinedCache, list[ClipSet]]:
-    """States after the frozen layers of every manifest's clips of a split, made where missing.
-
-    Returns the caches as one, and the clips of each; a manifest without such clips is left out.
-    """
-    caches, clip_sets = [], []
-    for manifest in config.data.train:
-        data = config.data
-        clips = ClipSet([manifest], data.kinds, data.weights, split=split, required=False)
-        if not len(clips):
-            continue
-        folder = options.cache / f"{Path(manifest).stem}-{split}"
-        caches.append(_fill_cache(folder, encoder, options, config, clips))
-        clip_sets.append(clips)
-    if not caches:
-        raise DataError(f"{', '.join(config.data.train)}: no {split} clips; name other manifests")
-    return JoinedCache(caches), clip_sets
-
-
-def _fill_cache(
-    folder: Path,
-    encoder: UniAudioEncoder,
-    options: EncoderOptions,
-    config: TrainConfig,
-    clips: ClipSet,
-) -> StateCache:
-    sequences = plan_sequences(clips.items, config.data.sequence_seconds, config.seed)
-    features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
-    multiple = encoder.config.frame_multiple
-
-    @torch.no_grad()
-    def compute(sequence: list[int]) -> tuple[float, dict[str, np.ndarray]]:
-        wave = read_sequence(clips, sequence)[: 30 * clips.rate]
-        mel, mask = features([wave], multiple)
-        state = encoder.run_layers(encoder.embed(mel, mask), options.frozen)
-        arrays = {
-            "hidden": state.hidden[0].numpy(),
-            "mel": mel[0].T.reshape(state.hidden.shape[1], -1).numpy(),
-        }
-        if state.shallow is not None:
-            arrays["shallow"] = state.shallow[0].numpy()
-        return len(wave) / clips.rate, arrays
-
-    encoder.eval()
-    below = {k: v for k, v in options.encoder.items() if k not in _ABOVE}
-    described = json.dumps(
-        [below, options.frozen, options.int8_frozen, str(options.whisper), sequences,
-         [(i.path, i.start) for i in clips.items]],
-        sort_keys=True,
-    )  # fmt: skip
-    key = hashlib.sha256(described.encode()).hexdigest()
-    write_cache(folder, sequences, compute, key)
-    return StateCache(folder)
-
-
-def _whisper_weights(folder: Path) -> dict[str, Tensor]:
-    path = folder / "model.safetensors"
-    if not path.is_file():
-        raise DataError(f"{path}: no Whisper model here; `python -m recipes.whisper` makes it")
-    return load_file(path)
-
-
-def edit_distance(made: Sequence[int], real: Sequence[int]) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(real) + 1))
-    for i, a in enumerate(made, 1):
-        previous, row[0] = row[0], i
-        for j, b in enumerate(real, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
-    return row[-1]
-
-
-def _phonemes(cache: JoinedCache, clip_sets: Sequence[ClipSet]) -> list[str]:
-    """Phonemes of every cached sequence; empty where one of its clips has none."""
-    found = []
-    for index, sequence in enumerate(cache.sequences):
-        part, _ = cache.locate(index)
-        texts = [clip_sets[part].items[i].phonemes for i in sequence.clips]
-        found.append(" ".join(texts) if all(texts) else "")
-    return found
+def _means(found: Sequence[dict[str, Term]]) -> dict[str, float]:
+    """Means over several batches, of what any of them has."""
+    names = {name: None for terms in found for name in terms}
+    figures = {}
+    for name in names:
+        parts = [terms[name] for terms in found if name in terms]
+        count = sum(float(term.count) for term in parts)
+        if count:
+            figures[name] = sum(term.total.item() for term in parts) / count
+    return figures

@@ -1,0 +1,45 @@
+"""Options of the encoder stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from unisono.training.config import Section
+
+
+class EncoderOptions(Section):
+    """Options of the encoder stage."""
+
+    encoder: dict[str, Any]
+    """Encoder config in the reference's form."""
+    whisper: Path | None = None
+    """Folder of the Whisper model to start from (transformers' names); None: random weights."""
+    start_from: Path | None = None
+    """Run of this stage to go on from: every weight of equal name and shape, the codebook with its
+    averages, the phoneme head's rows by symbol. Steps, schedule and data are this run's own."""
+    cache: Path | None = None
+    """Folder for the states of the frozen layers; None: features and states anew at every step."""
+    frozen: int = Field(0, ge=0)
+    """Layers that stay as they are, with the convolutions below them; 0: all are trained. With a
+    cache, their output is what it holds."""
+    unfreeze_from: int | None = Field(None, ge=0)
+    """First step that trains the frozen layers too (only without a cache)."""
+    int8_frozen: bool = True
+    """Round layers that stay frozen to int8 at the start, so that shipping int8 changes nothing."""
+    quantize_from: int = Field(200, ge=0)
+    """First step with the quantizer; from the run's length on: a stage without it."""
+    ctc_weight: float = Field(1.0, ge=0)
+    mel_weight: float = Field(3.0, ge=0)
+    phoneme_head: dict[str, Any] = Field(default_factory=dict)
+    mel_head: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> EncoderOptions:
+        if self.cache is not None and not self.frozen:
+            raise ValueError("cache holds states of frozen layers: set frozen, or cache: null")
+        if self.cache is not None and self.unfreeze_from is not None:
+            raise ValueError("unfreeze_from needs the layers themselves: set cache: null")
+        return self
