@@ -38,7 +38,7 @@ class Levels(AudioTokenizer):
         return result
 
     def decode_blocks(
-        self, tokens: AudioTokens, seed: int, steps: int | None
+        self, tokens: AudioTokens, seed: int, steps: int | None, voice: Any
     ) -> Iterator[np.ndarray]:
         for code in tokens["level"][0]:
             yield np.full(80, code / 15, dtype=np.float32)
@@ -145,7 +145,7 @@ def test_ids_of_a_language_model_decode_without_a_model_id():
 
 def test_an_interrupted_file_leaves_nothing(tmp_path, ramp):
     class Failing(Levels):
-        def decode_blocks(self, tokens, seed, steps):
+        def decode_blocks(self, tokens, seed, steps, voice):
             yield np.zeros(80, dtype=np.float32)
             raise ModelError("stopped")
 

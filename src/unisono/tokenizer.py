@@ -35,6 +35,8 @@ AudioInput = Audio | str | Path | tuple[Any, int]
 # Lists are invariant: a list of one kind is no list of any kind to a type checker.
 AudioList = list[AudioInput] | list[Audio] | list[str] | list[Path] | list[tuple[Any, int]]
 Codes = Mapping[str, np.ndarray]
+Voice = AudioInput
+"""What `decode` takes as a voice: the name of one of the model's, or a recording of one."""
 
 DEFAULT_BATCH_SECONDS = 60.0
 
@@ -71,10 +73,11 @@ class AudioTokenizer(ABC):
 
     @abstractmethod
     def decode_blocks(
-        self, tokens: AudioTokens, seed: int, steps: int | None
+        self, tokens: AudioTokens, seed: int, steps: int | None, voice: Voice | None
     ) -> Iterator[np.ndarray]:
         """Waveform of `tokens` in order, as float32 `[n]` pieces at `output_rate`.
 
+        `voice` is refused with a `ConfigError` by a model that takes none.
         The total may miss the exact length by less than a token; the caller trims or pads.
         """
 
@@ -83,10 +86,15 @@ class AudioTokenizer(ABC):
         """Move to a device and number format, in place; returns itself."""
 
     def decode_many(
-        self, tokens: Sequence[AudioTokens], seed: int, steps: int | None
+        self, tokens: Sequence[AudioTokens], seed: int, steps: int | None, voice: Voice | None
     ) -> list[Audio]:
         """Audio of several items; systems that decode in batches override it."""
-        return [self.decode(one, seed, steps) for one in tokens]
+        return [self.decode(one, seed, steps, voice) for one in tokens]
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Names of the voices that `decode` knows; empty where it takes none."""
+        return ()
 
     @property
     def has_decoder(self) -> bool:
@@ -190,35 +198,55 @@ class AudioTokenizer(ABC):
 
     @overload
     def decode(
-        self, tokens: list[AudioTokens], seed: int = ..., steps: int | None = ...
+        self,
+        tokens: list[AudioTokens],
+        seed: int = ...,
+        steps: int | None = ...,
+        voice: Voice | None = ...,
     ) -> list[Audio]: ...
     @overload
-    def decode(self, tokens: AudioTokens, seed: int = ..., steps: int | None = ...) -> Audio: ...
     def decode(
-        self, tokens: AudioTokens | list[AudioTokens], seed: int = 0, steps: int | None = None
+        self,
+        tokens: AudioTokens,
+        seed: int = ...,
+        steps: int | None = ...,
+        voice: Voice | None = ...,
+    ) -> Audio: ...
+    def decode(
+        self,
+        tokens: AudioTokens | list[AudioTokens],
+        seed: int = 0,
+        steps: int | None = None,
+        voice: Voice | None = None,
     ) -> Audio | list[Audio]:
         """Audio of tokens, exactly as long as the input was (in time, rounded to one sample).
 
         The same `seed` gives the same waveform. `steps` trades quality for time where the decoder
-        is iterative; None takes the model's own setting. `TokenError` for another model's tokens.
+        is iterative; None takes the model's own setting. `voice` is a name out of `voices` or a
+        recording to sound like, for models whose tokens leave the voice open; None: the model's
+        own choice. `TokenError` for another model's tokens, `ConfigError` for an unknown voice.
         """
         if isinstance(tokens, list):
             _check_steps(steps)
             for one in tokens:
                 self.check(one)
-            return self.decode_many(tokens, seed, steps)
-        pieces = list(self.decode_stream(tokens, seed, steps))
+            return self.decode_many(tokens, seed, steps, voice)
+        pieces = list(self.decode_stream(tokens, seed, steps, voice))
         wave = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
         return Audio(wave, self.output_rate)
 
     def decode_stream(
-        self, tokens: AudioTokens, seed: int = 0, steps: int | None = None
+        self,
+        tokens: AudioTokens,
+        seed: int = 0,
+        steps: int | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[np.ndarray]:
         """Like `decode`, as float32 `[n]` pieces at `output_rate`, in bounded memory."""
         self.check(tokens)
         _check_steps(steps)
         missing = self.decoded_length(tokens)
-        for block in self.decode_blocks(tokens, seed, steps):
+        for block in self.decode_blocks(tokens, seed, steps, voice):
             if missing <= 0:
                 break
             piece = np.asarray(block, dtype=np.float32)[:missing]
@@ -229,10 +257,15 @@ class AudioTokenizer(ABC):
             yield np.zeros(missing, dtype=np.float32)
 
     def decode_to_file(
-        self, tokens: AudioTokens, path: str | Path, seed: int = 0, steps: int | None = None
+        self,
+        tokens: AudioTokens,
+        path: str | Path,
+        seed: int = 0,
+        steps: int | None = None,
+        voice: Voice | None = None,
     ) -> Path:
         """Decode into an audio file, in bounded memory; the file appears only when complete."""
-        blocks = self.decode_stream(tokens, seed, steps)
+        blocks = self.decode_stream(tokens, seed, steps, voice)
         write_blocks(path, blocks, self.output_rate, self.decoded_length(tokens))
         return Path(path)
 

@@ -28,6 +28,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more; show t
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make existing outputs anew.")]
 Seed = Annotated[int, typer.Option(help="Noise seed: same seed, same waveform.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Decoder steps: quality against time.")]
+VoiceOption = Annotated[
+    str | None, typer.Option("--voice", help="Voice of the output: a name, or a recording of it.")
+]
 DEFAULT_MODEL = DEFAULT
 
 

@@ -36,6 +36,7 @@ def decode(
     dtype: common.Dtype = "float32",
     seed: common.Seed = 0,
     steps: common.Steps = None,
+    voice: common.VoiceOption = None,
     overwrite: common.Overwrite = False,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
@@ -64,7 +65,7 @@ def decode(
                 try:
                     ensure_folder(path.parent)
                     tokens = item.read(tokenizer.layout)
-                    tokenizer.decode_to_file(tokens, path, seed=seed, steps=steps)
+                    tokenizer.decode_to_file(tokens, path, seed, steps, voice)
                 except UnisonoError as error:
                     session.fail(item.key, error)
                 else:

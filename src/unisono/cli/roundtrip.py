@@ -12,7 +12,7 @@ import typer
 from unisono.audio import Audio, probe, read_blocks
 from unisono.cli import common
 from unisono.cli.outputs import ensure_folder
-from unisono.errors import AudioError, MissingExtraError, require_extra
+from unisono.errors import AudioError, ConfigError, MissingExtraError, require_extra
 from unisono.tokens import AudioTokens
 
 # Figures and picture look at this much of the beginning, so that a long file stays affordable.
@@ -31,6 +31,10 @@ def roundtrip(
     batch_seconds: common.BatchSeconds = 60.0,
     seed: common.Seed = 0,
     steps: common.Steps = None,
+    voice: common.VoiceOption = None,
+    own_voice: Annotated[
+        bool, typer.Option("--own-voice", help="Sound like the recording, beyond its tokens.")
+    ] = False,
     picture: Annotated[bool, typer.Option(help="Write a PNG beside the audio.")] = True,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
@@ -38,6 +42,8 @@ def roundtrip(
 ) -> None:
     """Encode a recording, decode it again, and print what that cost and kept."""
     session = common.Session(quiet, as_json, verbose)
+    if own_voice and voice is not None:
+        raise ConfigError("Give --voice or --own-voice, not both.")
     info = probe(source)
     target = out or Path(f"{source.stem}.roundtrip.wav")
     if target.resolve() == source.resolve():
@@ -48,7 +54,7 @@ def roundtrip(
     began = time.perf_counter()
     tokens = tokenizer.encode(source, batch_seconds=batch_seconds)
     encoded = time.perf_counter()
-    tokenizer.decode_to_file(tokens, target, seed=seed, steps=steps)
+    tokenizer.decode_to_file(tokens, target, seed, steps, source if own_voice else voice)
     decoded = time.perf_counter()
 
     before, after = _beginning(source, tokenizer.output_rate), _beginning(target, None)

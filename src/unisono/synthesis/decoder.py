@@ -13,9 +13,13 @@ from torch.nn import functional
 
 from unisono.errors import ConfigError
 from unisono.synthesis.flow import FlowDecoder
-from unisono.synthesis.mel import MelConfig
+from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.streaming import StreamingVocoder
 from unisono.synthesis.vocoder import HiFTVocoder
+from unisono.synthesis.voice import voice_vector
+
+
+_SAMPLING = ("solver", "guidance", "guidance_interval", "start", "temperature")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class DecoderConfig:
     `steps`, `solver`, `guidance`, `guidance_interval`, `start` and `temperature` are the defaults
     of decoding, see `FlowDecoder.mel` (None: as the flow's own config says). Tokens are decoded in
     segments of about `segment_seconds`; each sees `prompt_seconds` of the one before, and the mels
-    are cross-faded over `fade_frames`.
+    are cross-faded over `fade_frames`. `voices` are named voice vectors (see `voice.py`), `voice`
+    the name of the one that speaks when none is asked for; empty: the average voice.
     """
 
     flow: Mapping[str, Any]
@@ -40,6 +45,8 @@ class DecoderConfig:
     segment_seconds: float = 16.0
     prompt_seconds: float = 3.0
     fade_frames: int = 4
+    voices: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    voice: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DecoderConfig:
@@ -51,6 +58,8 @@ class DecoderConfig:
         config = cls(**values)
         if not 0 < config.prompt_seconds < config.segment_seconds:
             raise ConfigError("prompt_seconds must be above 0 and below segment_seconds.")
+        if config.voice and config.voice not in config.voices:
+            raise ConfigError(f"The decoder config's voice '{config.voice}' is not in its voices.")
         return config
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,6 +93,12 @@ class SpeechDecoder(nn.Module):
             )
         if not vocoder.in_channels == self.flow.config.output_size == mel.n_mels:
             raise ConfigError("The flow, the vocoder and the mel differ in their mel channels.")
+        wrong = [n for n, v in config.voices.items() if len(v) != self.flow.voice_width]
+        if wrong:
+            raise ConfigError(
+                f"The decoder config's voices {', '.join(sorted(wrong))} are not "
+                f"{self.flow.voice_width} numbers long, as the flow needs them."
+            )
         self._segment = _even_count(self.flow, 0.7 * config.segment_seconds, config.segment_seconds)
         self._prompt = min(
             _even_count(self.flow, 0.7 * config.prompt_seconds, config.prompt_seconds),
@@ -100,6 +115,18 @@ class SpeechDecoder(nn.Module):
     def rate(self) -> int:
         """Sample rate of the waves in Hz."""
         return self.mel_config.rate
+
+    def voice(self, name: str | None = None) -> Tensor | None:
+        """Vector `[1, V]` of a voice of the config; None: the config's own choice.
+
+        The empty name, and a decoder that takes no voice, give None: the average voice.
+        """
+        name = self.config.voice if name is None else name
+        return torch.tensor(self.config.voices[name])[None] if name else None
+
+    def voice_of(self, wave: Tensor) -> Tensor:
+        """Voice vector `[1, V]` of a recording `[n]` at `rate`."""
+        return voice_vector(MelSpectrogram(self.mel_config)(wave[None].float().cpu())[0])[None]
 
     def samples(self, tokens: int) -> int:
         """Samples that `stream` gives for that many tokens: their time, in whole mel frames."""
@@ -119,7 +146,8 @@ class SpeechDecoder(nn.Module):
 
         An item's wave does not depend on the others: its noise comes from `seed` alone. With
         `samples` each wave is cut, or padded with zeros, to exactly that length; otherwise it
-        has `self.samples(tokens)`. `speaker [B, spk_embed_dim]`; `sampling` as in `stream`.
+        has `self.samples(tokens)`. `speaker [B, V]` are speaker or voice vectors; `sampling` as in
+        `stream`.
         """
         waves: list[list[Tensor]] = [[] for _ in token_ids]
         for start in range(0, len(token_ids), batch_size):
@@ -143,7 +171,7 @@ class SpeechDecoder(nn.Module):
     ) -> Iterator[Tensor]:
         """Yield the wave of `token_ids [n]` in order, as pieces `[samples]`, in bounded memory.
 
-        `speaker [1, spk_embed_dim]`. `steps` and `sampling` (solver, guidance, guidance_interval,
+        `speaker [1, V]`. `steps` and `sampling` (solver, guidance, guidance_interval,
         start, temperature) replace the config's. The pieces joined are `waves([token_ids])[0]`.
         """
         for _, wave in self._pieces([token_ids], seed, steps, speaker, sampling):
@@ -178,14 +206,12 @@ class SpeechDecoder(nn.Module):
     ) -> Iterator[tuple[int, Tensor, bool]]:
         """Final mel pieces `[mels, frames]` of a batch of items, as (item, piece, is the last)."""
         c, size, prompt = self.config, self._segment, self._prompt
-        options: dict[str, Any] = {
-            "steps": steps or c.steps,
-            "solver": sampling.get("solver", c.solver),
-            "guidance": sampling.get("guidance", c.guidance),
-            "guidance_interval": sampling.get("guidance_interval", c.guidance_interval),
-            "start": sampling.get("start", c.start),
-            "temperature": sampling.get("temperature", c.temperature),
-        }
+        if unknown := sorted(set(sampling) - set(_SAMPLING)):
+            raise ConfigError(
+                f"Sampling has no option {', '.join(unknown)}; there are {', '.join(_SAMPLING)}."
+            )
+        options = {name: sampling.get(name, getattr(c, name)) for name in _SAMPLING}
+        options["steps"] = steps or c.steps
         tails: dict[int, Tensor] = {}
         for start in range(0, max((len(ids) for ids in token_ids), default=0), size):
             active = [i for i, ids in enumerate(token_ids) if len(ids) > start]

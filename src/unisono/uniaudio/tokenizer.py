@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
-from unisono.audio import Audio
-from unisono.errors import ModelError
+from unisono.audio import Audio, read_blocks
+from unisono.errors import ConfigError, ModelError
 from unisono.quantize.int8 import quantize_linears
-from unisono.tokenizer import AudioTokenizer
+from unisono.segments import as_audio
+from unisono.tokenizer import AudioTokenizer, Voice
 from unisono.tokens import AudioTokens, TokenLayout, TokenStream
 from unisono.uniaudio.encoder import UniAudioEncoder
 from unisono.uniaudio.features import LogMelFeatures
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from unisono.synthesis.decoder import SpeechDecoder
 
 MAX_SEGMENT_SECONDS = 30
+# A voice is known after this much of a recording.
+VOICE_SECONDS = 60.0
 
 
 class UniAudioTokenizer(AudioTokenizer):
@@ -75,30 +79,59 @@ class UniAudioTokenizer(AudioTokenizer):
         counts = [-(-len(segment) // self._hop) for segment in segments]
         return [{"audio": row[None, :count]} for row, count in zip(ids, counts, strict=True)]
 
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Names of the decoder's voices; "average" is what it says when told none."""
+        if self.decoder is None or not self.decoder.flow.voice_width:
+            return ()
+        return ("average", *sorted(self.decoder.config.voices))
+
     def decode_blocks(
-        self, tokens: AudioTokens, seed: int, steps: int | None
+        self, tokens: AudioTokens, seed: int, steps: int | None, voice: Voice | None
     ) -> Iterator[np.ndarray]:
         """Waveform pieces from the flow decoder and vocoder; see `AudioTokenizer`."""
         decoder = self._need_decoder()
         with torch.inference_mode():
-            for wave in decoder.stream(self._ids(tokens), seed=seed, steps=steps):
+            speaker = self._speaker(voice)
+            for wave in decoder.stream(self._ids(tokens), seed, steps, speaker):
                 yield wave.float().cpu().numpy()
 
     @torch.inference_mode()
     def decode_many(
-        self, tokens: Sequence[AudioTokens], seed: int, steps: int | None
+        self, tokens: Sequence[AudioTokens], seed: int, steps: int | None, voice: Voice | None
     ) -> list[Audio]:
         """Audio of several items, decoded in batches of similar length."""
         decoder = self._need_decoder()
         order = sorted(range(len(tokens)), key=lambda i: -len(tokens[i]))
         lengths = [self.decoded_length(tokens[i]) for i in order]
         ids = [self._ids(tokens[i]) for i in order]
-        waves = decoder.waves(ids, seed=seed, steps=steps, samples=lengths)
+        speaker = self._speaker(voice)
+        speaker = None if speaker is None else speaker.expand(len(ids), -1)
+        waves = decoder.waves(ids, seed, steps, lengths, speaker)
         audios = {
             i: Audio(wave.float().cpu().numpy(), self.output_rate)
             for i, wave in zip(order, waves, strict=True)
         }
         return [audios[i] for i in range(len(tokens))]
+
+    def _speaker(self, voice: Voice | None) -> torch.Tensor | None:
+        """Voice vector `[1, V]` of a name or a recording; None: the decoder's own."""
+        decoder = self._need_decoder()
+        if voice is None or (isinstance(voice, str) and voice in decoder.config.voices):
+            return decoder.voice(voice)
+        if not self.voices:
+            raise ConfigError(f"Model '{self.model_id}' takes no voice; leave it out.")
+        if voice == "average":
+            return decoder.voice("")
+        if isinstance(voice, str) and not Path(voice).is_file():
+            raise ConfigError(
+                f"Voice '{voice}' is neither one of {', '.join(self.voices)} nor an audio file."
+            )
+        if isinstance(voice, str | Path):
+            wave = next(read_blocks(voice, decoder.rate, VOICE_SECONDS))
+        else:
+            wave = as_audio(voice).mono().resample(decoder.rate).samples[0]
+        return decoder.voice_of(torch.from_numpy(wave))
 
     def _ids(self, tokens: AudioTokens) -> torch.Tensor:
         return torch.from_numpy(tokens["audio"][0].astype(np.int64)).to(self.encoder.device)
