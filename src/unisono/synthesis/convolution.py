@@ -54,10 +54,11 @@ class TokenConvolutions(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.outward = nn.Linear(width, out)
         if voice:
-            self.styles = nn.ModuleList(nn.Linear(voice, 2 * width) for _ in range(layers))
-            for style in self.styles:
+            styles = [nn.Linear(voice, 2 * width) for _ in range(layers)]
+            for style in styles:
                 nn.init.zeros_(style.weight)
                 nn.init.zeros_(style.bias)
+            self.styles = nn.ModuleList(styles)
 
     def forward(self, states: Tensor, mask: Tensor | None, voice: Tensor | None = None) -> Tensor:
         """Map `states [B, T, dim]`; `mask [B, T]` is 1 on real tokens, `None`: all are real.

@@ -18,7 +18,6 @@ from unisono.synthesis.streaming import StreamingVocoder
 from unisono.synthesis.vocoder import HiFTVocoder
 from unisono.synthesis.voice import voice_vector
 
-
 _SAMPLING = ("solver", "guidance", "guidance_interval", "start", "temperature")
 
 
