@@ -38,6 +38,9 @@ class ManifestItem(BaseModel):
         licence: SPDX identifier or a short name.
         source: the package or corpus that the clip comes from.
         split: train, valid or eval.
+        caption: a sentence about the whole clip; empty when unknown.
+        emotion: how the voice feels, one word; empty when unknown.
+        sap: semantic-acoustic primitives as JSON text; empty when unknown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -54,6 +57,9 @@ class ManifestItem(BaseModel):
     licence: str = ""
     source: str = ""
     split: Split = "train"
+    caption: str = ""
+    emotion: str = ""
+    sap: str = ""
 
     @field_validator("path")
     @classmethod
