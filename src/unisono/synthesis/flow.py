@@ -170,8 +170,9 @@ class FlowDecoder(nn.Module):
         `prompt_ids [B, P]` and their `prompt_mel` (`[B, F, mels]` or `[B, mels, F]`) precede the
         tokens and are cut off the result unless `keep_prompt`. `speaker [B, spk_embed_dim]` or
         `[B, voice_width]`, none: zeros. `lengths [B]` are real tokens; frames beyond an item's end
-        are 0, and a batch gives what its items give alone. `noise [B, mels, F + frames]` is x₀; otherwise each item
-        draws its own from `seed` (one for all, or one each) or in turn from `generator`.
+        are 0, and a batch gives what its items give alone. `noise [B, mels, F + frames]` is x₀;
+        otherwise each item draws its own from `seed` (one for all, or one each) or in turn from
+        `generator`.
         `guidance` w replaces the config's rate, only where t lies within `guidance_interval`
         (ours); `solver` as in `solvers.SOLVERS`, which says how many evaluations a step takes.
         `temperature` scales the noise [Matcha-TTS, Grad-TTS]; `start` s begins at time s from
