@@ -1,4 +1,4 @@
-"""Asterisk's telephone prompts: one professional speaker a language, wideband G.722, no text."""
+"""Asterisk's telephone prompts: one professional speaker a package, no text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ _NOT_SPEECH = ("silence/", "beep", "ascending-", "descending-", "confbridge-leav
 
 
 def prompts(packages: Packages, language: str, *, with_digits: bool = True) -> Iterator[Clip]:
-    """Clips of `asterisk-core-sounds-LANGUAGE-g722`, without silence, tones and monkeys.
+    """Clips of `asterisk-core-sounds-LANGUAGE-g722` (wideband), without silence, tones and monkeys.
 
     `with_digits=False` leaves out spoken digits, letters and the phonetic alphabet too: single
     words that no recognizer scores fairly.
     """
-    tree = packages.tree(PACKAGES[f"asterisk-core-sounds-{language}-g722"])
-    (folder,) = (tree / "usr/share/asterisk/sounds").iterdir()
-    for path in sorted(folder.rglob("*.g722")):
+    name = f"asterisk-core-sounds-{language}-g722"
+    return _clips(packages, name, ".g722", language, with_digits)
+
+
+def menardi(packages: Packages) -> Iterator[Clip]:
+    """Clips of `asterisk-prompt-it-menardi-wav`, Italian at 8 kHz, without single words."""
+    return _clips(packages, "asterisk-prompt-it-menardi-wav", ".wav", "it", False)
+
+
+def _clips(
+    packages: Packages, package: str, ending: str, language: str, with_digits: bool
+) -> Iterator[Clip]:
+    (folder,) = (packages.tree(PACKAGES[package]) / "usr/share/asterisk/sounds").iterdir()
+    for path in sorted(folder.rglob(f"*{ending}")):
         key = path.relative_to(folder).with_suffix("").as_posix()
         if key.startswith(_NOT_SPEECH):
             continue

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from recipes.corpus.clip import RATE, Clip, clean, hash_fraction
+from recipes.corpus.clip import RATE, SHORTEST, Clip, clean, hash_fraction
 from recipes.corpus.phonemes import Phonemizer
 from recipes.packages import Packages
 from unisono.data.manifest import (
@@ -38,6 +38,7 @@ class Source:
         phase: sources of a lower phase are built first.
         kind: speech, music or sound.
         evaluation: True for sources that must never be trained on.
+        shortest: clips below this many seconds are dropped.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source:
     phase: int = 1
     kind: Kind = "speech"
     evaluation: bool = False
+    shortest: float = SHORTEST
 
 
 def build(source: Source, packages: Packages, out: Path) -> list[ManifestItem]:
@@ -61,7 +63,7 @@ def build(source: Source, packages: Packages, out: Path) -> list[ManifestItem]:
     folder = out / "audio" / source.name
     folder.mkdir(parents=True, exist_ok=True)
     with _Voices(folder) as voices:
-        for clip, samples in _cleaned(source.clips(packages)):
+        for clip, samples in _cleaned(source.clips(packages), source.shortest):
             path, start = voices.append(clip, samples)
             items.append(
                 ManifestItem(
@@ -120,9 +122,9 @@ def split_of(source: Source, key: str) -> Split:
     return "valid" if hash_fraction(f"{source.name}/{key}") < VALID_SHARE else "train"
 
 
-def _cleaned(clips: Iterable[Clip]) -> Iterator[tuple[Clip, np.ndarray]]:
+def _cleaned(clips: Iterable[Clip], shortest: float) -> Iterator[tuple[Clip, np.ndarray]]:
     for clip in clips:
-        samples = clean(clip.samples, clip.rate)
+        samples = clean(clip.samples, clip.rate, shortest=shortest)
         if samples is not None:
             yield clip, samples
 

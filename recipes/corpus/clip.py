@@ -16,6 +16,7 @@ RATE = 16_000
 _FRAME = RATE // 50  # 20 ms
 _KEEP = RATE * 3 // 20  # 150 ms of the silence stay, so that onsets are not cut
 _LONG = RATE * 3 // 10
+SHORTEST = 0.3  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +55,11 @@ def read_audio(path: Path) -> tuple[np.ndarray, int]:
     return samples.mean(axis=1), rate
 
 
-def clean(samples: np.ndarray, rate: int) -> np.ndarray | None:
+def clean(samples: np.ndarray, rate: int, *, shortest: float = SHORTEST) -> np.ndarray | None:
     """Resample to 16 kHz, trim long silence at both ends, limit the peak.
 
     Returns float32 `[n]`, or None for a clip that is silent (peak below -40 dBFS), shorter than
-    0.3 s after trimming, or damaged (NaN, infinity).
+    `shortest` seconds after trimming, or damaged (NaN, infinity).
     """
     if samples.size == 0 or not np.isfinite(samples).all():
         return None
@@ -69,7 +70,7 @@ def clean(samples: np.ndarray, rate: int) -> np.ndarray | None:
     if peak < 0.01:
         return None
     samples = trim(samples)
-    if samples.size < _LONG:
+    if samples.size < round(shortest * RATE):
         return None
     return np.asarray(samples * min(1.0, 0.98 / peak), dtype=np.float32)
 

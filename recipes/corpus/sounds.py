@@ -1,4 +1,4 @@
-"""Music and sounds: SuperTux's songs, Hydrogen's drum kits, OpenTTD's sound effects."""
+"""Music and sounds: SuperTux's songs, drum kits of Hydrogen, Sonic Pi, OpenTTD's effects."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ _DRUMS = (
     ("tambourine", r"tambourine"),
     ("cowbell", r"cowbell|agogo"),
 )
+_SONIC_PI = {
+    "ambi": "ambience",
+    "bass": "bass",
+    "bd": "kick",
+    "guit": "guitar",
+    "loop": "loop",
+    "sn": "snare",
+    "tabla": "tabla",
+    "vinyl": "vinyl",
+}
 _NOT_ONE_SHOTS = re.compile(r"beats_|emptysample|sfx|yfx|xfx", re.IGNORECASE)
 _TAKE = re.compile(r"[-_ ]*(softest|soft|med|hardest|hard|\d+|[a-c])$", re.IGNORECASE)
 
@@ -50,6 +60,14 @@ def drums(packages: Packages) -> Iterator[Clip]:
         yield Clip(f"{kit}/{take_of(path.stem)}", samples, rate, label=drum_label(path.stem))
 
 
+def sonic_pi(packages: Packages) -> Iterator[Clip]:
+    """The samples of Sonic Pi; the label is the family that the file name begins with."""
+    root = packages.tree(PACKAGES["sonic-pi-samples"]) / "usr/share/sonic-pi/samples"
+    for path in sorted(root.glob("*.flac")):
+        samples, rate = read_audio(path)
+        yield Clip(take_of(path.stem), samples, rate, label=sonic_pi_label(path.stem))
+
+
 def effects(packages: Packages) -> Iterator[Clip]:
     """OpenTTD's free sound effects; the label is the effect's title in lower case."""
     tree = packages.tree(PACKAGES["openttd-opensfx"])
@@ -69,6 +87,20 @@ def drum_label(name: str) -> str:
         if re.search(pattern, name.lower()) or re.search(pattern, plain):
             return label
     return "percussion"
+
+
+def sonic_pi_label(name: str) -> str:
+    """The kind of a Sonic Pi sample: `bd_fat` -> kick, `elec_hi_snare` -> snare, else its family.
+
+    Drums and electronic percussion are named after the instrument, when their names tell it.
+    """
+    family = name.split("_")[0]
+    if name.startswith("drum_bass"):
+        return "kick"
+    if family in ("drum", "elec"):
+        label = drum_label(name)
+        return label if label != "percussion" or family == "drum" else family
+    return _SONIC_PI.get(family, family)
 
 
 def take_of(name: str) -> str:

@@ -7,9 +7,11 @@ from functools import partial
 from recipes.corpus import (
     asterisk,
     fillets,
+    games,
     hedgewars,
     kde,
     kokoro,
+    music,
     pocketsphinx,
     sounds,
     synthesis,
@@ -17,6 +19,13 @@ from recipes.corpus import (
 )
 from recipes.corpus.build import Source
 from recipes.corpus.table import PACKAGES
+
+_SONGS = (  # source, package, folder, licence, held out
+    ("widelands-music", "widelands-data", "widelands/data/music", "GPL-2.0", False),
+    ("wesnoth-music", "wesnoth-1.16-music", "wesnoth/1.16/data/core/music", "GPL-2.0", False),
+    ("hedgewars-music", "hedgewars-data", "hedgewars/Data/Music", "GPL-2.0", False),
+    ("colobot-music", "colobot-common-sounds", "colobot/music", "GPL-3.0", True),
+)
 
 
 def all_sources() -> tuple[Source, ...]:
@@ -52,4 +61,35 @@ def all_sources() -> tuple[Source, ...]:
         Source("hydrogen-drumkits", "various", sounds.drums, phase=3, kind="sound"),
         Source("opensfx", "CC-BY-SA-3.0", sounds.effects, phase=3, kind="sound"),
         Source("kokoro", "Apache-2.0", kokoro.english, phase=3),
+        *(
+            Source(
+                name,
+                licence,
+                partial(music.songs, package=package, folder=f"usr/share/games/{folder}"),
+                phase=4,
+                kind="music",
+                evaluation=held_out,
+            )
+            for name, package, folder, licence, held_out in _SONGS
+        ),
+        Source("sonic-pi", "CC0-1.0", sounds.sonic_pi, phase=4, kind="sound"),
+        *(
+            Source(
+                game.source,
+                game.licence,
+                partial(games.game_sounds, game=game),
+                phase=4,
+                kind="sound",
+                evaluation=game.evaluation,
+                shortest=games.SHORTEST,
+            )
+            for game in games.GAMES
+        ),
+        Source(
+            "asterisk-it-menardi-8k",
+            PACKAGES["asterisk-prompt-it-menardi-wav"].licence,
+            asterisk.menardi,
+            phase=4,
+            evaluation=True,
+        ),
     )
