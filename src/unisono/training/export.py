@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from unisono import hub
 from unisono.synthesis.decoder import SpeechDecoder
+from unisono.synthesis.mel import MelConfig, MelSpectrogram
+from unisono.synthesis.voice import voice_vector
 from unisono.training.config import load_config, parse_options
+from unisono.training.encoder_options import EncoderOptions
+from unisono.training.encoder_start import build_encoder
 from unisono.training.state import module_weights
-from unisono.training.tasks.encoder import EncoderOptions, build_encoder
 from unisono.training.tasks.flow import FlowOptions
 from unisono.training.tasks.vocoder import VocoderOptions
 from unisono.uniaudio import LogMelFeatures
@@ -24,6 +30,7 @@ def assemble(
     vocoder_run: Path | None = None,
     decoding: dict[str, Any] | None = None,
     pitch_run: Path | None = None,
+    voices: Mapping[str, Tensor] | None = None,
     int8: bool = True,
 ) -> Path:
     """Write a UniAudio model folder from the newest checkpoints of its stages.
@@ -34,6 +41,7 @@ def assemble(
         pitch_run: run of the pitch stage, whose F0 predictor replaces the vocoder's own.
         model_id: what the tokens will name as their model.
         decoding: sampling defaults, see `synthesis.decoder.DecoderConfig`.
+        voices: recordings `[n]` at the decoder's rate, for flow decoders that take a voice.
         int8: store the matrices of encoder and flow decoder as int8; the flow stage trained on the
             tokens of the rounded encoder.
 
@@ -41,13 +49,24 @@ def assemble(
         DataError: a run has no whole checkpoint.
     """
     options = _options(encoder_run, EncoderOptions)
-    encoder = build_encoder(options)
+    encoder = build_encoder(options.model_copy(update={"whisper": None}))
     encoder.load_state_dict(module_weights(encoder_run)["encoder"])
     decoder = None
     if flow_run is not None and vocoder_run is not None:
         flow, vocoder = _options(flow_run, FlowOptions), _options(vocoder_run, VocoderOptions)
+        mel = MelSpectrogram(MelConfig(**flow.mel))
+        vectors = {
+            name: [round(number, 4) for number in voice_vector(mel(wave[None])[0]).tolist()]
+            for name, wave in (voices or {}).items()
+        }
         decoder = SpeechDecoder.from_config(
-            {**(decoding or {}), "flow": flow.flow, "hift": vocoder.vocoder, "mel": flow.mel}
+            {
+                **(decoding or {}),
+                "flow": flow.flow,
+                "hift": vocoder.vocoder,
+                "mel": flow.mel,
+                "voices": vectors,
+            }
         )
         decoder.flow.load_state_dict(module_weights(flow_run)["flow"])
         decoder.vocoder.load_state_dict(module_weights(vocoder_run)["vocoder"])

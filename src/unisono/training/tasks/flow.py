@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from unisono.data.dataset import BatchPlan, read_sequence
+from unisono.data.dataset import BatchPlan
 from unisono.errors import ConfigError
 from unisono.storage.weights import load_weights, save_weights
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.flow import FlowDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.voice import voice_vector
-from unisono.training.cache import JoinedCache
 from unisono.training.config import Section, TrainConfig, load_config, parse_options
+from unisono.training.encoder_options import EncoderOptions
+from unisono.training.encoder_start import as_stored, build_encoder
+from unisono.training.reporting import Sample
 from unisono.training.state import module_weights
-from unisono.training.tasks.encoder import EncoderOptions, as_stored, build_encoder, cached_states
-from unisono.uniaudio.encoder import EncoderState, UniAudioEncoder
+from unisono.training.states import Sequences, open_sequences
+from unisono.training.world import World
+from unisono.uniaudio.encoder import UniAudioEncoder
 
 
 class FlowOptions(Section):
@@ -49,20 +52,22 @@ class FlowOptions(Section):
 
 @dataclass(frozen=True)
 class MelBatch:
-    """Tokens `[B, T]`, mels `[B, mels, F]`, the real lengths of both, and voices `[B, V]`."""
+    """Tokens `[B, T]`, mels `[B, mels, F]`, the real lengths of both, voices `[B, V]`; seconds."""
 
     tokens: Tensor
     token_lengths: Tensor
     mel: Tensor
     mel_lengths: Tensor
     voice: Tensor | None
+    seconds: float
 
 
 class FlowTask:
     """Trains a `FlowDecoder` on (tokens, mel) pairs of the cached sequences."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
         self.config = config
+        self.world = world or World()
         self.options: FlowOptions = parse_options(FlowOptions, config.options, config.task)
         encoder_config = load_config(self.options.encoder_run / "config.yaml")
         if encoder_config.task != "encoder":
@@ -71,37 +76,40 @@ class FlowTask:
             update={"sequence_seconds": encoder_config.data.sequence_seconds}
         )
         options = parse_options(EncoderOptions, encoder_config.options, "encoder")
-        encoder = build_encoder(options)
+        # Its own weights follow; Whisper need not be read.
+        encoder = build_encoder(options.model_copy(update={"whisper": None}))
         trained = module_weights(self.options.encoder_run)
         encoder.load_state_dict(trained["encoder"])
         as_stored(encoder)
         self.mel = MelSpectrogram(MelConfig(**self.options.mel))
-        self.splits = {
-            split: cached_states(encoder, options, encoder_config, split)
+        self.sequences = {
+            split: open_sequences(encoder, options, encoder_config, split, self.world)
             for split in ("train", "valid")
         }
+        folder = options.cache or config.out / "tokens"
         self.tokens = {
-            split: cached_tokens(encoder, options, cache, split)
-            for split, (cache, _) in self.splits.items()
+            split: cached_tokens(encoder, sequences, folder, self.world)
+            for split, sequences in self.sequences.items()
         }
-        cache, _ = self.splits["train"]
         self.plan = BatchPlan(
-            [s.seconds for s in cache.sequences], config.data.batch_seconds, config.seed
+            self.sequences["train"].seconds, config.data.batch_seconds, config.seed
         )
         torch.manual_seed(config.seed)
         self.flow = FlowDecoder.from_reference(self.options.flow)
+        self._voiced = self.flow.voice_width > 0
         self._start(encoder, trained["mel_head"])
         self.modules: dict[str, nn.Module] = {"flow": self.flow}
         self.players = {"flow": ("flow",)}
 
     def batch(self, step: int) -> MelBatch:
         """Sequences of this step."""
-        return self._collate("train", self.plan(step))
+        return self._collate("train", self.plan(self.world.position(step)))
 
     def losses(self, batch: MelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """Flow matching and the prior."""
         self.flow.train()
-        generator = torch.Generator().manual_seed(hash((self.config.seed, step)) % 2**63)
+        place = self.world.position(step)
+        generator = torch.Generator().manual_seed(hash((self.config.seed, place)) % 2**63)
         voice = batch.voice
         if voice is not None:
             told = torch.rand(len(voice), generator=generator) >= self.options.voice_dropout
@@ -109,19 +117,21 @@ class FlowTask:
         out = self.flow.loss(
             batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, voice, generator
         )
-        loss = out.flow + self.options.prior_weight * out.prior
+        # The losses are means over this process's frames; every frame of all counts alike.
+        frames = batch.mel_lengths.sum()
+        loss = self.world.mean((out.flow + self.options.prior_weight * out.prior) * frames, frames)
         yield "flow", loss, {"flow": out.flow.item(), "prior": out.prior.item()}
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """The same losses on held-out sequences with fixed randomness."""
         self.flow.eval()
-        indices = range(len(self.splits["valid"][0]))
+        indices = range(len(self.tokens["valid"]))
         groups = [list(indices[i : i + 8]) for i in range(0, len(indices), 8)]
         generator = torch.Generator().manual_seed(0)
         totals = {"flow": 0.0, "prior": 0.0}
         for group in groups:
-            batch = self._collate("valid", group)
+            batch = self._on_device(self._collate("valid", group))
             out = self.flow.loss(
                 batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, batch.voice,
                 generator,
@@ -129,6 +139,24 @@ class FlowTask:
             totals["flow"] += out.flow.item() / len(groups)
             totals["prior"] += out.prior.item() / len(groups)
         return totals
+
+    @torch.no_grad()
+    def samples(self) -> dict[str, Sample]:
+        """Mels of three held-out sequences: real, and made from their tokens and voice."""
+        self.flow.eval()
+        rate = self.mel.config.rate
+        batch = self._on_device(self._collate("valid", range(min(3, len(self.tokens["valid"])))))
+        made = self.flow.mel(batch.tokens, lengths=batch.token_lengths, speaker=batch.voice)
+        found: dict[str, Sample] = {}
+        for i, frames in enumerate(batch.mel_lengths.tolist()):
+            found[f"{i + 1}-real"] = Sample(None, rate, batch.mel[i, :, :frames])
+            found[f"{i + 1}-made"] = Sample(None, rate, made[i, :, :frames])
+        return found
+
+    def _on_device(self, batch: MelBatch) -> MelBatch:
+        device = next(self.flow.parameters()).device
+        tensors = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, Tensor)}
+        return replace(batch, **tensors)  # type: ignore[arg-type]
 
     @torch.no_grad()
     def _start(self, encoder: UniAudioEncoder, head: Mapping[str, Tensor]) -> None:
@@ -167,64 +195,62 @@ class FlowTask:
         """Nothing to take back."""
 
     def _collate(self, split: str, indices: Sequence[int]) -> MelBatch:
-        cache, clip_sets = self.splits[split]
         tokens = [self.tokens[split][i] for i in indices]
         mels = []
         for index, ids in zip(indices, tokens, strict=True):
-            part, _ = cache.locate(index)
-            wave = read_sequence(clip_sets[part], cache.sequences[index].clips)
+            wave = self.sequences[split].wave(index)
             # The tokens cover whole frames of the encoder: pad or cut the wave to their length.
             frames = self.flow.frames(len(ids))
             wave = _fit(wave, frames * self.mel.config.hop)
             mels.append(self.mel(torch.from_numpy(wave)[None])[0])
-        device = next(self.flow.parameters()).device
         mel_lengths = torch.tensor([mel.shape[1] for mel in mels])
         batch = torch.zeros(len(mels), mels[0].shape[0], int(mel_lengths.max()))
         for row, mel in zip(batch, mels, strict=True):
             row[:, : mel.shape[1]] = mel
         return MelBatch(
-            tokens=nn.utils.rnn.pad_sequence(tokens, batch_first=True).to(device),
-            token_lengths=torch.tensor([len(ids) for ids in tokens]).to(device),
-            mel=batch.to(device),
-            mel_lengths=mel_lengths.to(device),
-            voice=torch.stack([voice_vector(mel) for mel in mels]).to(device)
-            if self.flow.voice_width
-            else None,
+            tokens=nn.utils.rnn.pad_sequence(tokens, batch_first=True),
+            token_lengths=torch.tensor([len(ids) for ids in tokens]),
+            mel=batch,
+            mel_lengths=mel_lengths,
+            voice=torch.stack([voice_vector(mel) for mel in mels]) if self._voiced else None,
+            seconds=int(mel_lengths.sum()) * self.mel.config.hop / self.mel.config.rate,
         )
 
 
 def cached_tokens(
-    encoder: UniAudioEncoder, options: EncoderOptions, cache: JoinedCache, split: str
+    encoder: UniAudioEncoder, sequences: Sequences, folder: Path, world: World
 ) -> list[Tensor]:
-    """Token ids `[T]` of every cached sequence, kept in a file beside the states."""
+    """Token ids `[T]` of every sequence, kept in a file in `folder`; one process makes them."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
-    digest.update(repr([s.clips for s in cache.sequences]).encode())
-    path = options.cache / f"tokens-{split}-{digest.hexdigest()[:16]}.safetensors"
-    lengths = [s.frames for s in cache.sequences]
-    if path.is_file():
-        return list(load_weights(path)["tokens"].split(lengths))
-    tokens = _tokens(encoder, options, cache)
-    save_weights(path, {"tokens": torch.cat(tokens)})
-    return tokens
+    count = len(sequences.seconds)
+    clips = [[(c.source, c.path, c.start) for c in sequences.items(i)] for i in range(count)]
+    digest.update(repr(clips).encode())
+    path = folder / f"tokens-{digest.hexdigest()[:16]}.safetensors"
+    if world.main and not path.is_file():
+        tokens = _tokens(encoder, sequences)
+        lengths = torch.tensor([len(ids) for ids in tokens])
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(path, {"tokens": torch.cat(tokens), "lengths": lengths})
+    world.wait()
+    found = load_weights(path)
+    return list(found["tokens"].split(found["lengths"].tolist()))
 
 
 @torch.no_grad()
-def _tokens(encoder: UniAudioEncoder, options: EncoderOptions, cache: JoinedCache) -> list[Tensor]:
-    """Token ids `[T]` of every cached sequence."""
-    pooled = 0 < encoder.config.pooling_position <= options.frozen
+def _tokens(encoder: UniAudioEncoder, sequences: Sequences) -> list[Tensor]:
+    """Token ids `[T]` of every sequence."""
     found = []
-    for index in range(len(cache)):
-        hidden = torch.from_numpy(cache.read("hidden", index))[None]
-        shallow = None
-        if "shallow" in cache.widths:
-            shallow = torch.from_numpy(cache.read("shallow", index))[None]
-        mask = torch.ones(hidden.shape[:2], dtype=torch.long)
-        state = EncoderState(hidden, mask, options.frozen, shallow, pooled=pooled)
+    for index in range(len(sequences.seconds)):
+        inputs = sequences.inputs([index], encoder.device)
+        state = inputs.state
+        if state is None:
+            assert inputs.features is not None and inputs.feature_mask is not None
+            state = encoder.embed(inputs.features, inputs.feature_mask)
         state = encoder.run_layers(state, encoder.config.quantize_position)
         assert state.token_ids is not None
-        found.append(state.token_ids[0])
+        found.append(state.token_ids[0].cpu())
     return found
 
 
