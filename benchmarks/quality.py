@@ -1,13 +1,22 @@
-"""Speech quality of a tokenizer on real recordings that no training saw.
+"""Quality of a tokenizer on real recordings that no training saw.
 
     python benchmarks/quality.py --model uniaudio-mini --data CORPUS/eval.jsonl --out results.json
 
 CORPUS comes from `python -m recipes.corpus --out CORPUS`, the recogniser from
-`python -m recipes.whisper --out CORPUS/models`. The defaults are the figures of the README: 40
-clips of 2.5 to 30 s of the evaluation-only English speech (asterisk-en). Other data:
+`python -m recipes.whisper --out CORPUS/models`. The main group, whose figures the README gives,
+is 40 clips of 2.5 to 30 s of the evaluation-only English speech (asterisk-en). Beside it, in the
+same table, stand by default: 20 clips of each other language, 12 of music and 40 of sounds of
+split eval, where the manifest holds them; and the purity of token histograms over all labelled
+sounds of split eval. Other groups instead of these, or none:
+
+    python benchmarks/quality.py --data CORPUS/eval.jsonl \\
+        --group german=source:asterisk-prompt-de,language:de,clips:10 --group music=kind:music
+    python benchmarks/quality.py --data CORPUS/eval.jsonl --no-groups
+
+Another main group:
 
     python benchmarks/quality.py --data CORPUS/valid.jsonl --splits valid --sources all \\
-        --languages fr es --language ""
+        --languages fr es --language "" --no-groups
 """
 
 from __future__ import annotations
@@ -15,42 +24,59 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import unisono
 from unisono.audio import Audio
-from unisono.errors import MissingExtraError, UnisonoError
-from unisono.evaluation.asr import open_transcriber
-from unisono.evaluation.benchmarks.clips import choose, read_clip
+from unisono.data.manifest import ManifestItem
+from unisono.errors import DataError, MissingExtraError, UnisonoError
+from unisono.evaluation.asr import Transcriber, open_transcriber
+from unisono.evaluation.benchmarks.clips import (
+    Selection,
+    choose,
+    labelled_sounds,
+    read_clip,
+    read_items,
+    spread,
+)
 from unisono.evaluation.benchmarks.decoding import set_decoding
-from unisono.evaluation.benchmarks.quality import VERSIONS, QualityResult, Score, measure
+from unisono.evaluation.benchmarks.groups import (
+    Group,
+    QualityReport,
+    default_groups,
+    parse_group,
+    report,
+    sound_classes,
+)
+from unisono.evaluation.benchmarks.quality import QualityResult, Score, measure
+from unisono.evaluation.benchmarks.quality_table import render
+from unisono.evaluation.metrics.clustering import Clustering
 from unisono.evaluation.metrics.dnsmos import DNSMOS
 from unisono.evaluation.models import find_whisper
 from unisono.storage.atomic import write_bytes
+from unisono.tokenizer import AudioTokenizer
 
-_METRICS = {
-    "wer": ("WER", 4, "lower"),
-    "dnsmos": ("DNSMOS P.808", 3, "higher"),
-    "stoi": ("STOI", 3, "higher"),
-    "mel_distance": ("mel distance", 3, "lower"),
-}
+_WIDTH = 120  # of the table where there is no terminal to ask
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line entry; returns the exit code."""
     options = _parser().parse_args(arguments)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
     try:
         result = run(options, console)
     except UnisonoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    show(result, console)
+    for part in render(result):
+        console.print(part, highlight=False)
     if options.out:
         text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False) + "\n"
         write_bytes(options.out, text.encode(), UnisonoError)
@@ -58,21 +84,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(options: argparse.Namespace, console: Console) -> QualityResult:
-    """Load everything that `options` names and measure."""
+def run(options: argparse.Namespace, console: Console) -> QualityReport:
+    """Load everything that `options` names and measure, group by group."""
     every = "all" in options.sources
-    items = choose(
-        options.data,
-        options.clips,
-        options.splits,
-        () if every else options.sources,
-        options.languages,
-        options.shortest,
+    main = Selection(
+        splits=tuple(options.splits),
+        sources=() if every else tuple(options.sources),
+        languages=tuple(options.languages),
+        shortest=options.shortest,
     )
+    chosen = {options.name: choose(options.data, options.clips, main)}
+    items = read_items(options.data)
+    for group in _groups(options, items, {item.language for item in chosen[options.name]}):
+        chosen[group.name] = _fitting(options.data, group, items)
     asr = None
     if not options.no_asr:
         folder = find_whisper(options.asr, options.data.parent)
         asr = open_transcriber(folder, options.beam, options.threads)
+    mos = _mos(console, options.threads)
     tokenizer = unisono.load(options.model)
     settings = set_decoding(
         tokenizer,
@@ -83,58 +112,67 @@ def run(options: argparse.Namespace, console: Console) -> QualityResult:
         options.start,
         options.temperature,
     )
-    result = measure(
-        tokenizer,
-        [read_clip(options.data, item) for item in items],
-        asr,
-        _mos(console, options.threads),
-        language=options.language,
-        seed=options.seed,
-        keep=_writer(options.save_audio),
-        progress=lambda clips: track(clips, "clips", console=console, transient=True),
-    )
-    result.protocol |= {
-        "data": str(options.data),
+    results = {}
+    for name, group_items in chosen.items():
+        forced = options.language if name == options.name else ""
+        results[name] = _measure(options, console, tokenizer, name, group_items, asr, mos, forced)
+        results[name].protocol |= {"data": str(options.data), "decoding": settings}
+    results[options.name].protocol |= {
         "splits": options.splits,
         "sources": options.sources,
         "languages": options.languages or "all",
         "shortest_seconds": options.shortest,
-        "decoding": settings,
     }
-    return result
+    return report(results, None if options.no_groups else _classes(options, tokenizer, items))
 
 
-def show(result: QualityResult, console: Console) -> None:
-    """Print the figures as a table, and how they were made."""
-    protocol = result.protocol
-    table = Table(title=f"{protocol['model']} on {protocol['clips']} clips")
-    table.add_column("metric")
-    for version in VERSIONS:
-        table.add_column(version, justify="right")
-    for metric, (title, digits, better) in _METRICS.items():
-        by = result.figures[metric]
-        cells = [by[version].text(digits) if version in by else "–" for version in VERSIONS]
-        table.add_row(f"{title} ({better} is better)", *cells)
-    console.print(table)
-    for book, use in result.codebook["books"].items():
-        console.print(
-            f"codes {book}: {use['used']} of {use['codes']} used ({100 * use['share']:.1f} %), "
-            f"perplexity {use['perplexity']:.0f}, entropy {use['entropy_bits']:.2f} bit, "
-            f"{use['tokens']} tokens"
-        )
-    times = result.times
-    console.print(
-        f"bit rate {result.codebook['bits_nominal']:.1f} bit/s nominal, "
-        f"{result.codebook['bits_empirical']:.1f} bit/s empirical (entropy)"
+def _groups(
+    options: argparse.Namespace, items: Sequence[ManifestItem], known: set[str]
+) -> list[Group]:
+    if options.no_groups:
+        return []
+    groups = options.group or default_groups(items, sorted(known))
+    names = [options.name, *(group.name for group in groups)]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise DataError(f"two groups are called {sorted(twice)}; give each its own name")
+    return groups
+
+
+def _fitting(manifest: Path, group: Group, items: Sequence[ManifestItem]) -> list[ManifestItem]:
+    fitting = group.selection.among(items)
+    if not fitting:
+        raise DataError(f"group {group.name}: {manifest} has no {group.selection}")
+    return spread(fitting, group.clips)
+
+
+def _measure(
+    options: argparse.Namespace,
+    console: Console,
+    tokenizer: AudioTokenizer,
+    name: str,
+    items: Sequence[ManifestItem],
+    asr: Transcriber | None,
+    mos: Score | None,
+    language: str,
+) -> QualityResult:
+    return measure(
+        tokenizer,
+        [read_clip(options.data, item) for item in items],
+        asr,
+        mos,
+        language=language,
+        seed=options.seed,
+        keep=_writer(options.save_audio),
+        progress=lambda clips: track(clips, name, console=console, transient=True),
     )
-    console.print(
-        f"times: {times['audio']:.1f} s of audio, encode {times['encode']:.1f} s "
-        f"({times['encode_real_time']:.1f} x real time), decode {times['decode']:.1f} s "
-        f"({times['decode_real_time']:.1f} x), scoring {times['score']:.1f} s"
-    )
-    for name in ("asr", "language", "reference", "normaliser", "averaging", "decoding"):
-        if name in protocol:
-            console.print(f"{name}: {protocol[name]}", highlight=False)
+
+
+def _classes(
+    options: argparse.Namespace, tokenizer: AudioTokenizer, items: Sequence[ManifestItem]
+) -> Clustering | None:
+    sounds = labelled_sounds(items, smallest=options.class_clips)
+    return sound_classes(tokenizer, [read_clip(options.data, item) for item in sounds])
 
 
 def _mos(console: Console, threads: int) -> Score | None:
@@ -156,6 +194,19 @@ def _writer(folder: Path | None) -> Any:
     return write
 
 
+_GROUP_HELP = (
+    "more clips beside the main group, may be repeated; keys: source, language, split, kind "
+    "(speech, music, sound), clips, shortest, longest"
+)
+
+
+def _group(text: str) -> Group:
+    try:
+        return parse_group(text)
+    except UnisonoError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -163,12 +214,16 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", default="uniaudio-mini", help="embedded name, model folder or hub id")
     add("--data", type=Path, required=True, help="manifest (JSONL) of the corpus")
-    add("--clips", type=int, default=40)
+    add("--clips", type=int, default=40, help="of the main group")
+    add("--name", default="english", help="of the main group in the table")
     add("--shortest", type=float, default=2.5, help="seconds a clip must have")
     add("--splits", nargs="+", default=["eval"])
     add("--sources", nargs="+", default=["asterisk-en"], help="source names, or all")
     add("--languages", nargs="+", default=[], help="only clips in these languages")
     add("--language", default="en", help="forced on the recogniser; '' takes each clip's own")
+    add("--group", action="append", type=_group, metavar="NAME=key:value,…", help=_GROUP_HELP)
+    add("--no-groups", action="store_true", help="the main group alone, no sound classes")
+    add("--class-clips", type=int, default=5, help="labelled sounds that a class must have")
     add("--asr", type=Path, help="folder of Whisper base (CTranslate2 or transformers)")
     add("--no-asr", action="store_true", help="leave the word error rate out")
     add("--beam", type=int, default=5)

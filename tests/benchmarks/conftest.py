@@ -78,3 +78,29 @@ def corpus(tmp_path_factory):
     manifest = folder / "eval.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return manifest
+
+
+@pytest.fixture(scope="session")
+def wide_corpus(tmp_path_factory):
+    """Four clips of English, two of German, two of music and nine sounds of three classes."""
+    folder = tmp_path_factory.mktemp("wide")
+    generator = np.random.default_rng(0)
+    time = np.arange(16_000 * 20) / 16_000
+    wave = 0.2 * np.sin(2 * np.pi * 40 * time**2) + 0.05 * generator.standard_normal(time.size)
+    Audio(wave.astype(np.float32), 16_000).write(folder / "all.wav")
+
+    def item(source, start, duration, **more):
+        return {"path": "all.wav", "start": start, "duration": duration, "source": source,
+                "split": "eval", **more}  # fmt: skip
+
+    lines = [item("asterisk-en", 3.0 * n, 3.0, language="en", speaker="e") for n in range(4)]
+    lines += [item("prompt-de", 4.0 * n, 2.6, language="de", speaker="d") for n in range(2)]
+    lines += [item("colobot", 9.0 * n, 4.0, kind="music", label="music") for n in range(2)]
+    lines += [
+        item("games", 2.0 * n, 0.5 + 0.1 * n, kind="sound", label=label)
+        for n, label in enumerate(["water"] * 3 + ["fire"] * 4 + ["rare", ""])
+    ]
+    lines.append(item("train-only", 0.0, 3.0, language="fr", speaker="f") | {"split": "train"})
+    manifest = folder / "eval.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return manifest

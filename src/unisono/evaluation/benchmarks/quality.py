@@ -1,7 +1,9 @@
-"""What a tokenizer keeps of speech: recognised words, opinion score, intelligibility, mel, codes.
+"""What a tokenizer keeps of one group of clips: words, opinion score, intelligibility, mel, codes.
 
 Three versions of each clip are scored: the original, copy-synthesis (the true mel through the
 model's own vocoder: what its tokens could reach at best) and the reconstruction from tokens.
+Of music and sounds only the mel distance and the codes are measured: the other scores are made
+for speech.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from unisono.evaluation.asr import RATE as ASR_RATE
 from unisono.evaluation.asr import Transcriber
 from unisono.evaluation.benchmarks.clips import Clip
 from unisono.evaluation.metrics import wer
+from unisono.evaluation.metrics.cer import character_errors
 from unisono.evaluation.metrics.codebook import codebook_report
 from unisono.evaluation.metrics.mel import mel_distance
 from unisono.evaluation.metrics.stoi import stoi
@@ -38,6 +41,7 @@ class ClipResult:
     seconds: float
     texts: dict[str, str] = field(default_factory=dict)
     errors: dict[str, wer.WordErrors] = field(default_factory=dict)
+    characters: dict[str, wer.WordErrors] = field(default_factory=dict)
     figures: dict[str, dict[str, Figure]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,20 +50,25 @@ class ClipResult:
             metric: {version: figure.to_dict() for version, figure in by.items()}
             for metric, by in self.figures.items()
         }
-        errors = {version: asdict(count) for version, count in self.errors.items()}
+        words = {version: asdict(count) for version, count in self.errors.items()}
         head = {"name": self.name, "seconds": self.seconds}
-        return {**head, "texts": self.texts, "word_errors": errors, **figures}
+        if not self.texts:
+            return {**head, **figures}
+        characters = {version: asdict(count) for version, count in self.characters.items()}
+        said = {"texts": self.texts, "word_errors": words, "character_errors": characters}
+        return {**head, **said, **figures}
 
 
 @dataclass
 class QualityResult:
-    """Figures over all clips, per-clip results, and how they were made (`protocol`)."""
+    """Figures over all clips, per-clip results, their tokens, and the `protocol`: how made."""
 
     figures: dict[str, dict[str, Figure]]
     codebook: dict[str, Any]
     times: dict[str, float]
     clips: list[ClipResult]
     protocol: dict[str, Any]
+    tokens: list[AudioTokens]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict for JSON."""
@@ -110,7 +119,7 @@ def measure(
     for job in ("encode", "decode"):
         times[f"{job}_real_time"] = seconds / max(times[job], 1e-9)
     return QualityResult(
-        figures=_overall(results),
+        figures=_overall(results, any(clip.kind == "speech" for clip in clips)),
         codebook=codebook_report(tokens).to_dict(),
         times=times,
         clips=results,
@@ -122,11 +131,13 @@ def measure(
             "reference": "the same recogniser's transcript of the untouched clip",
             "normaliser": wer.NORMALISER,
             "averaging": wer.AVERAGING,
+            "characters": "CER as WER, over characters and single spaces",
             "mos": "DNSMOS P.808 (speechmos), mean over clips",
             "stoi": "not extended, 16 kHz, cut to the shorter, mean over clips",
             "mel_distance": "mean |natural-log mel difference|, 16 kHz, 80 bands, hop 256",
             "seed": seed,
         },
+        tokens=tokens,
     )
 
 
@@ -170,36 +181,48 @@ def _score(
     language: str,
 ) -> ClipResult:
     result = ClipResult(clip.name, clip.audio.duration)
-    spoken = language or clip.language
+    # The recogniser knows languages, not regions: `pt-br` is `pt`.
+    spoken = (language or clip.language).partition("-")[0]
+    speech = clip.kind == "speech"
     for version, audio in versions.items():
-        scores = {"dnsmos": Figure(None, "no DNSMOS network", 0)}
-        if isinstance(audio, str):
-            result.figures.setdefault("dnsmos", {})[version] = Figure(None, audio, 0)
-            for metric in ("stoi", "mel_distance"):
-                result.figures.setdefault(metric, {})[version] = Figure(None, audio, 0)
-            continue
-        if mos is not None:
-            scores["dnsmos"] = attempt(mos, audio)
-        if version != "original":
-            scores["stoi"] = attempt(stoi, clip.audio, audio)
-            scores["mel_distance"] = attempt(mel_distance, clip.audio, audio)
-        for metric, figure in scores.items():
-            result.figures.setdefault(metric, {})[version] = figure
-        if asr is not None and spoken:
+        for metric in metrics(speech):
+            if metric == "dnsmos" or version != "original":
+                figure = (
+                    Figure(None, audio, 0)
+                    if isinstance(audio, str)
+                    else _figure(metric, clip.audio, audio, mos)
+                )
+                result.figures.setdefault(metric, {})[version] = figure
+        if asr is not None and spoken and speech and isinstance(audio, Audio):
             result.texts[version] = asr(audio.mono().resample(ASR_RATE).samples[0], spoken)
     for version, text in result.texts.items():
         if version != "original":
-            result.errors[version] = wer.word_errors(result.texts["original"], text)
+            said = result.texts["original"]
+            result.errors[version] = wer.word_errors(said, text)
+            result.characters[version] = character_errors(said, text)
     return result
 
 
-def _overall(results: Sequence[ClipResult]) -> dict[str, dict[str, Figure]]:
-    """Means of the figures, and the corpus word error rate."""
-    figures: dict[str, dict[str, Figure]] = {"wer": {}}
-    for version in VERSIONS[1:]:
-        counted = [result.errors[version] for result in results if version in result.errors]
-        figures["wer"][version] = _rate(counted, len(results))
-    for metric in ("dnsmos", "stoi", "mel_distance"):
+def metrics(speech: bool) -> tuple[str, ...]:
+    """Names of the scores that need no recogniser."""
+    return ("dnsmos", "stoi", "mel_distance") if speech else ("mel_distance",)
+
+
+def _figure(metric: str, original: Audio, audio: Audio, mos: Score | None) -> Figure:
+    if metric == "dnsmos":
+        return Figure(None, "no DNSMOS network", 0) if mos is None else attempt(mos, audio)
+    return attempt(stoi if metric == "stoi" else mel_distance, original, audio)
+
+
+def _overall(results: Sequence[ClipResult], speech: bool) -> dict[str, dict[str, Figure]]:
+    """Means of the figures, and the corpus word and character error rates."""
+    figures: dict[str, dict[str, Figure]] = {"wer": {}, "cer": {}} if speech else {}
+    for name in figures:
+        for version in VERSIONS[1:]:
+            counts = [result.errors if name == "wer" else result.characters for result in results]
+            counted = [by[version] for by in counts if version in by]
+            figures[name][version] = _rate(counted, len(results))
+    for metric in metrics(speech):
         versions = VERSIONS if metric == "dnsmos" else VERSIONS[1:]
         figures[metric] = {
             version: mean([result.figures[metric][version] for result in results])
