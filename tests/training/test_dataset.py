@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import soundfile
@@ -51,6 +53,15 @@ def test_a_step_does_not_depend_on_how_it_was_reached():
     walked = BatchPlan(durations, 20, 3)
     assert [walked(step) for step in (40, 0, 17)] == straight
     assert BatchPlan(durations, 20, 4)(0) != straight[1]
+
+
+def test_threads_may_share_a_plan():
+    durations = np.random.default_rng(0).uniform(1, 9, 30).tolist()
+    steps = np.random.default_rng(1).integers(0, 60, 2000).tolist()
+    alone = {step: BatchPlan(durations, 20, 3)(step) for step in set(steps)}
+    plan = BatchPlan(durations, 20, 3)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(plan, steps)) == [alone[step] for step in steps]
 
 
 def make_corpus(folder, seconds=(0.5, 1.0, 0.7), splits=("train", "train", "valid")):

@@ -212,19 +212,21 @@ class BatchPlan:
         self.durations = np.asarray(durations)
         self.batch_seconds = batch_seconds
         self.seed = seed
-        self._epoch = -1
-        self._first = 0
-        self._batches: list[list[int]] = []
+        # Epoch, its first step and its batches: what was asked for last, replaced as a whole so
+        # that threads may share a plan.
+        self._last: tuple[int, int, list[list[int]]] = (-1, 0, [])
 
     def __call__(self, step: int) -> list[int]:
         """Indices of the sequences of this step's batch."""
-        if step < self._first:
-            self._epoch, self._first, self._batches = -1, 0, []
-        while step - self._first >= len(self._batches):
-            self._first += len(self._batches)
-            self._epoch += 1
-            self._batches = self._shuffle(self._epoch)
-        return self._batches[step - self._first]
+        epoch, first, batches = self._last
+        if step < first:
+            epoch, first, batches = -1, 0, []
+        while step - first >= len(batches):
+            first += len(batches)
+            epoch += 1
+            batches = self._shuffle(epoch)
+        self._last = epoch, first, batches
+        return batches[step - first]
 
     def _shuffle(self, epoch: int) -> list[list[int]]:
         """Batches of one epoch: near-equal lengths together, order of batches random."""
