@@ -133,3 +133,37 @@ def test_same_generator_seed_same_wave(golden):
 def test_bad_config_is_refused(golden, change, words):
     with pytest.raises(ConfigError, match=words):
         HiFTVocoder.from_reference(golden[0] | change)
+
+
+def test_the_source_filter_starts_without_effect_and_can_pass_the_source_on(golden):
+    config, _, t, _ = golden
+    vocoder = HiFTVocoder.from_reference({**config, "source_filter": True}).eval()
+    plain = HiFTVocoder.from_reference(config).eval()
+    plain.load_state_dict(
+        {k: v for k, v in vocoder.state_dict().items() if not k.startswith("gain_conv")}
+    )
+    given = {"phases": t["in.phase"], "noise": t["in.noise"]}
+    with torch.no_grad():
+        wave, source = vocoder(t["in.mel"], **given)
+        assert torch.equal(wave, plain(t["in.mel"], **given)[0])
+        vocoder.post_conv.weight.zero_()
+        vocoder.post_conv.bias.fill_(-30.0)  # the network itself falls silent
+        vocoder.gain_conv.bias[: len(vocoder.gain_conv.bias) // 2] = 1.0  # gain 1 + 0i
+        wave, source = vocoder(t["in.mel"], **given)
+    expected = (source[:, 0] / vocoder.config.nsf_alpha).clamp(-0.99, 0.99)
+    torch.testing.assert_close(wave, expected, rtol=0, atol=1e-4)
+
+
+def test_harmonics_above_half_the_rate_are_muted(golden):
+    config = {**golden[0], "nb_harmonics": 30, "nsf_sigma": 0.0}
+    vocoder = HiFTVocoder.from_reference(config).eval()
+    torch.nn.init.constant_(vocoder.source.l_linear.weight, 1e-3)  # tanh stays linear
+    torch.nn.init.zeros_(vocoder.source.l_linear.bias)
+    f0 = torch.full((1, 40), 1000.0)
+    phases, noise = torch.zeros(1, 31, 1), torch.zeros(1, 31, 40 * vocoder.hop)
+    with torch.no_grad():
+        wave = vocoder.source(f0, phases, noise)[0, 0]
+    spectrum = torch.fft.rfft(wave * torch.hann_window(len(wave))).abs()
+    bins = torch.fft.rfftfreq(len(wave), 1 / config.get("sampling_rate", 22050))
+    between = (bins % 1000 - 500).abs() < 400  # nothing but the multiples of 1 kHz
+    assert spectrum[between].max() < 1e-3 * spectrum.max()

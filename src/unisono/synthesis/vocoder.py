@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,9 @@ from unisono.synthesis.state import fold_weight_norm, load_exactly
 class HiFTConfig:
     """Sizes of a HiFT vocoder, with the reference's argument names and typical values.
 
-    `phase_activation` is ours: "sin" as in the reference, or "none" (the phase is unbounded).
+    Ours: `phase_activation` "sin" as in the reference, or "none" (the phase is unbounded);
+    `source_filter` adds to the network's spectrum the source's own, times complex gains that the
+    network gives each bin, so that harmonics need not be drawn anew [after DDSP, arXiv 2001.04643].
     """
 
     in_channels: int = 80
@@ -43,6 +45,7 @@ class HiFTConfig:
         default_factory=lambda: {"num_class": 1, "in_channels": 80, "cond_channels": 512}
     )
     phase_activation: str = "sin"
+    source_filter: bool = False
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> HiFTConfig:
@@ -131,6 +134,10 @@ class HiFTVocoder(nn.Module):
         self.post_conv = nn.Conv1d(width, n_fft + 2, 7, padding=3)
         self.register_buffer("window", torch.hann_window(n_fft), False)
         self.apply(_initialise)
+        if c.source_filter:
+            self.gain_conv = nn.Conv1d(width, n_fft + 2, 7, padding=3)
+            nn.init.zeros_(self.gain_conv.weight)
+            nn.init.zeros_(cast(Tensor, self.gain_conv.bias))
 
     @classmethod
     def from_reference(cls, config: Mapping[str, Any]) -> HiFTVocoder:
@@ -187,7 +194,12 @@ class HiFTVocoder(nn.Module):
             x = x + self.source_resblocks[i](self.source_downs[i](stft))
             blocks = self.resblocks[i * kinds : (i + 1) * kinds]
             x = torch.stack([block(x) for block in blocks]).mean(0)
-        return self._wave(self.post_conv(functional.leaky_relu(x, 0.01)))
+        x = functional.leaky_relu(x, 0.01)
+        spectrum = self._network_spectrum(self.post_conv(x))
+        if c.source_filter:
+            # At unit level, so that gains near one are enough.
+            spectrum = spectrum + _complex(self.gain_conv(x)) * _complex(stft) / c.nsf_alpha
+        return self._wave(spectrum)
 
     def _spectrum(self, source: Tensor) -> Tensor:
         """STFT of `source [B, n]`, real over imaginary: `[B, n_fft + 2, n / hop_len + 1]`."""
@@ -195,12 +207,15 @@ class HiFTVocoder(nn.Module):
         spectrum = torch.stft(source, n_fft, hop, n_fft, self.window, return_complex=True)
         return torch.cat([spectrum.real, spectrum.imag], 1)
 
-    def _wave(self, x: Tensor) -> Tensor:
-        """Inverse STFT of the network's log magnitude and phase `[B, n_fft + 2, frames]`."""
-        n_fft, hop = self.config.istft_params["n_fft"], self.config.istft_params["hop_len"]
-        magnitude, phase = x.split(n_fft // 2 + 1, 1)
+    def _network_spectrum(self, x: Tensor) -> Tensor:
+        """The network's log magnitude and phase `[B, n_fft + 2, frames]` as a complex spectrum."""
+        magnitude, phase = x.chunk(2, 1)
         phase = phase.sin() if self.config.phase_activation == "sin" else phase
-        spectrum = torch.polar(magnitude.exp().clamp(max=100.0), phase)
+        return torch.polar(magnitude.exp().clamp(max=100.0), phase)
+
+    def _wave(self, spectrum: Tensor) -> Tensor:
+        """Inverse STFT of a complex spectrum `[B, n_fft / 2 + 1, frames]`."""
+        n_fft, hop = self.config.istft_params["n_fft"], self.config.istft_params["hop_len"]
         wave = torch.istft(spectrum, n_fft, hop, n_fft, self.window)
         return wave.clamp(-self.config.audio_limit, self.config.audio_limit)
 
@@ -241,6 +256,11 @@ class SnakeBlock(nn.Module):
         ):
             x = x + conv2(act2(conv1(act1(x))))
         return x
+
+
+def _complex(x: Tensor) -> Tensor:
+    """Real over imaginary parts `[B, 2 × bins, frames]` as one complex tensor."""
+    return torch.complex(*x.chunk(2, 1))
 
 
 def _initialise(module: nn.Module) -> None:
