@@ -130,10 +130,10 @@ def test_restart_replaces_dead_codes_only_and_on_its_step_only():
 
 
 class TwoProcesses:
-    """Plays the other process of two: adds its counts and sums, sends nothing itself."""
+    """Plays the other process of two: adds its sums in the order of the calls."""
 
-    def __init__(self, other):
-        self.others = list(other)
+    def __init__(self, rank, others):
+        self.rank, self.size, self.others = rank, 2, list(others)
 
     def sum(self, tensor):
         return tensor + self.others.pop(0)
@@ -141,20 +141,41 @@ class TwoProcesses:
     def broadcast(self, tensor):
         return tensor
 
+    def mean(self, total, count):
+        return total * 2 / self.sum(count)
 
-def test_sums_over_processes_equal_one_big_batch():
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_sums_over_processes_equal_one_big_batch(rank):
     generator = torch.Generator().manual_seed(0)
     book = torch.randn(6, 3, generator=generator)
-    here, there = torch.randn(2, 1, 20, 3, generator=generator)
-    single = quantizer(book.tolist(), decay=0.9).train()
-    single(torch.cat([here, there]))
+    book[4:] += 100.0  # two dead codes
+    parts = torch.randn(1, 20, 3, generator=generator), torch.randn(1, 7, 3, generator=generator)
+    here, there = parts[rank], parts[1 - rank]
+    single = quantizer(book.tolist(), decay=0.9, restart_interval=1).train()
+    single.ema_count[4:] = 0.5
+    shared = quantizer(book.tolist(), decay=0.9, restart_interval=1).train()
+    shared.ema_count[4:] = 0.5
+    joint = torch.cat(parts, 1)
+    whole = single(joint, generator=torch.Generator().manual_seed(1))
+    # The other process's share of the sums that this one asks for: frames, counts, sums, where
+    # its states lie, and the restarted states that are its own.
     ids = nearest_codes(there, book).flatten()
     counts = torch.bincount(ids, minlength=6).float()
     sums = torch.zeros(6, 3).index_add_(0, ids, there[0])
-    shared = quantizer(book.tolist(), decay=0.9).train()
-    shared(here, reducer=TwoProcesses([counts, sums]))
+    sizes = torch.tensor([20, 7])
+    sizes[rank] = 0
+    drawn = torch.randperm(27, generator=torch.Generator().manual_seed(1))[:2]
+    mine = (drawn < 20) == (rank == 0)
+    restarted = torch.where(mine[:, None], 0.0, joint[0, drawn])
+    reducer = TwoProcesses(rank, [there.shape[1], counts, sums, sizes, restarted])
+    out = shared(here, None, reducer, torch.Generator().manual_seed(1))
     torch.testing.assert_close(shared.codebook.weight, single.codebook.weight)
     torch.testing.assert_close(shared.ema_count, single.ema_count)
+    assert torch.equal(shared.codebook.weight[4:], joint[0, drawn])
+    own = (here - book[nearest_codes(here, book)]).square().mean(-1).sum()
+    assert out.loss.item() == pytest.approx(0.25 * own.item() * 2 / 27)
+    assert whole.loss is not None
 
 
 def test_kmeans_start_finds_separate_clusters():

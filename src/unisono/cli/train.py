@@ -36,12 +36,20 @@ def train(
 
     from unisono.training.config import load_config
     from unisono.training.loop import train as run
+    from unisono.training.parallel import close_world, open_world
     from unisono.training.tasks import build_task
 
     if threads is not None:
         torch.set_num_threads(threads)
-    # Progress of training is its log: one line every `log_every` steps.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("unisono").setLevel(logging.WARNING if quiet else logging.INFO)
     parsed = load_config(config, overrides or [])
-    typer.echo(str(run(parsed, build_task(parsed))))
+    world = open_world(parsed.device)
+    try:
+        # One process speaks for all.
+        level = logging.WARNING if quiet else logging.INFO
+        logging.getLogger("unisono").setLevel(level if world.main else logging.ERROR)
+        folder = run(parsed, build_task(parsed, world), world, terminal=not quiet)
+        if world.main:
+            typer.echo(str(folder))
+    finally:
+        close_world()

@@ -18,13 +18,22 @@ _CHUNK_ELEMENTS = 1 << 24  # distances held at once (64 MB in float32), whatever
 
 
 class Reducer(Protocol):
-    """What a quantizer needs from a process group; passed in, so that models call no collective."""
+    """What a quantizer needs from a process group; passed in, so that models call no collective.
+
+    `rank` is this process's number among `size`.
+    """
+
+    rank: int
+    size: int
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Sum of `tensor` over all processes."""
+        """Sum of `tensor` over all processes, without a gradient."""
 
     def broadcast(self, tensor: Tensor) -> Tensor:
         """The first process's `tensor`, on every process."""
+
+    def mean(self, total: Tensor, count: Tensor | float) -> Tensor:
+        """`total` over the joint count, times `size`; averaged gradients are then the joint's."""
 
 
 class Quantized(NamedTuple):
@@ -107,8 +116,9 @@ class VectorQuantizer(nn.Module):
         """Quantize `states [..., D]`; `mask [...]` is 1 on real frames (None: all are real).
 
         In training mode gives the loss and, with a decay, updates the codebook once after using
-        it. `reducer` sums over processes; `generator` draws the states that restart dead codes.
-        Every process of a group must call it equally often.
+        it. `reducer` joins the processes: loss, averages and restarts are then those of the joint
+        batch, and every process must call it equally often. `generator` draws the states that
+        restart dead codes; the first process's draw counts.
         """
         weight = self.codebook.weight
         ids = nearest_codes(states.detach(), self._codes_table())
@@ -117,7 +127,7 @@ class VectorQuantizer(nn.Module):
         if not self.training:
             return Quantized(vectors.to(states.dtype), ids, None)
         real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
-        loss = self._loss(states, vectors, real)
+        loss = self._loss(states, vectors, real, reducer)
         if self.decay is not None:
             self._update(states.detach()[real], ids[real], reducer, generator)
         vectors = states + (vectors - states).detach()
@@ -133,14 +143,18 @@ class VectorQuantizer(nn.Module):
             self._table = (key, code_table(weight))
         return self._table[1]
 
-    def _loss(self, states: Tensor, vectors: Tensor, real: Tensor) -> Tensor:
+    def _loss(
+        self, states: Tensor, vectors: Tensor, real: Tensor, reducer: Reducer | None
+    ) -> Tensor:
         """Commitment loss, plus the codebook's own without moving averages; over real frames."""
-        frames = real.sum().clamp(min=1)
-        weight = real / frames
+        frames = real.sum()
 
         def error(a: Tensor, b: Tensor) -> Tensor:
             # float() before the difference: half precision loses it.
-            return ((a.float() - b.float()).square().mean(-1) * weight).sum()
+            errors = (a.float() - b.float()).square().mean(-1)
+            if reducer is None:
+                return (errors * (real / frames.clamp(min=1))).sum()
+            return reducer.mean((errors * real).sum(), frames)
 
         loss = states.new_zeros((), dtype=torch.float32)
         if self.use_commit_loss:
@@ -179,19 +193,27 @@ class VectorQuantizer(nn.Module):
     def _restart(
         self, states: Tensor, reducer: Reducer | None, generator: torch.Generator | None
     ) -> None:
-        """Give every rarely used code one of the real `states [N, D]`; distinct ones if it can."""
+        """Give every rarely used code a real state of any process; distinct ones if it can.
+
+        The states `[N, D]` of all processes count as one row, in order of rank, so the draw is the
+        one that a single process would make.
+        """
         assert self.decay is not None and self.restart_interval is not None
         dead = (self.ema_count < self.decay**self.restart_interval).nonzero().flatten()
-        candidates = torch.zeros(
-            len(dead), states.shape[-1], dtype=states.dtype, device=states.device
-        )
-        usable = torch.tensor(float(len(states) > 0), device=states.device)
-        if len(states):
-            candidates = states[_draw(len(states), len(dead), generator).to(states.device)]
-        if reducer is not None:
-            candidates, usable = reducer.broadcast(candidates), reducer.broadcast(usable)
-        if len(dead) == 0 or not bool(usable):  # nothing dead, or a step without a real frame
+        before, total = _joint_count(len(states), states.device, reducer)
+        if total == 0:  # a step without a real frame
             return
+        drawn = _draw(total, len(dead), generator).to(states.device)
+        if reducer is not None:
+            drawn = reducer.broadcast(drawn)
+        if len(dead) == 0:
+            return
+        # Every process gives the states that it has; the others' places stay zero for the sum.
+        candidates = states.new_zeros(len(dead), states.shape[-1])
+        own = (drawn >= before) & (drawn < before + len(states))
+        candidates[own] = states[drawn[own] - before]
+        if reducer is not None:
+            candidates = reducer.sum(candidates)
         self.codebook.weight[dead] = candidates.to(self.codebook.weight.dtype)
         self.ema_weight[dead] = candidates
         self.ema_count[dead] = 1.0
@@ -210,11 +232,13 @@ class VectorQuantizer(nn.Module):
         states: Tensor,
         iterations: int = 10,
         generator: torch.Generator | None = None,
+        reducer: Reducer | None = None,
     ) -> float:
         """Start the codebook from k-means (Lloyd) on `states [N, D]`, N >= 1.
 
-        Starts from randomly drawn states; a center left empty takes another random state. Gives
-        the share of the states' variance that the codebook leaves unexplained (ours).
+        Starts from randomly drawn states; a center left empty takes another random state. With a
+        `reducer` every process takes the first one's centers. Gives the share of the states'
+        variance that the codebook leaves unexplained (ours).
         """
         states = states.reshape(-1, states.shape[-1]).to(self.codebook.weight)
         centers = states[_draw(len(states), self.codes, generator).to(states.device)].clone()
@@ -226,6 +250,8 @@ class VectorQuantizer(nn.Module):
             empty = (counts == 0).nonzero().flatten()
             if len(empty):
                 centers[empty] = states[_draw(len(states), len(empty), generator).to(empty.device)]
+        if reducer is not None:
+            centers = reducer.broadcast(centers)
         self.set_codebook(centers)
         error = (states - centers[nearest_codes(states, centers)]).square().sum()
         spread = (states - states.mean(0)).square().sum()
@@ -284,6 +310,16 @@ def _nearest_rival(states: Tensor, book: Tensor, close: Tensor, ids: Tensor) -> 
     exact = (book[rivals].double() - states[:, None].double()).square().sum(-1)
     exact = exact.masked_fill(rank == 0, torch.inf)
     return rivals.gather(-1, exact.argmin(-1, keepdim=True)).squeeze(-1)
+
+
+def _joint_count(own: int, device: torch.device, reducer: Reducer | None) -> tuple[int, int]:
+    """How many states the processes before this one have, and all together."""
+    if reducer is None or reducer.size == 1:
+        return 0, own
+    counts = torch.zeros(reducer.size, dtype=torch.int64, device=device)
+    counts[reducer.rank] = own
+    counts = reducer.sum(counts)
+    return int(counts[: reducer.rank].sum()), int(counts.sum())
 
 
 def _draw(available: int, wanted: int, generator: torch.Generator | None) -> Tensor:

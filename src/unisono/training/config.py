@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unisono.errors import ConfigError
 
@@ -41,6 +41,16 @@ class DataSection(Section):
     kinds: list[str] = Field(default_factory=lambda: ["speech"])
     weights: dict[str, float] = Field(default_factory=dict)
     """Share of a source's clips that an epoch uses: 0 leaves it out, 2 repeats it."""
+    workers: int = Field(1, ge=0)
+    """Processes that prepare batches ahead, for each training process; 0: the loop does it."""
+
+
+class CompileSection(Section):
+    """Arguments of `torch.compile`."""
+
+    backend: str = "inductor"
+    mode: str | None = None
+    dynamic: bool | None = None
 
 
 class TrainConfig(Section):
@@ -50,17 +60,37 @@ class TrainConfig(Section):
     out: Path
     seed: int = 0
     steps: int = Field(gt=0)
+    """Batches that every process trains on; a multiple of `accumulate`."""
     accumulate: int = Field(1, ge=1)
-    precision: str = Field("no", pattern="^(no|fp16|bf16)$")
+    """Batches whose gradients are averaged into one step of the optimizers."""
+    precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    """auto: bf16 where the GPU has it, else fp16 on CUDA; full precision on CPU and MPS."""
+    average: float | None = Field(None, gt=0, lt=1)
+    """Decay of a moving average of the weights, used for evaluation and by later stages."""
+    compile: bool | CompileSection = False
+    checkpoint_activations: bool = False
+    """Compute the layers' activations again in the backward pass: less memory, more time."""
+    sharding: Literal["none", "full"] = "none"
+    """full: weights, gradients and optimizer state are split over the processes (FSDP)."""
     device: str = "auto"
     log_every: int = Field(10, ge=1)
     evaluate_every: int = Field(250, ge=1)
+    samples_every: int = Field(0, ge=0)
+    """Steps between audio samples in the logs; 0: never."""
     save_every: int = Field(250, ge=1)
     save_minutes: float = Field(10.0, gt=0)
     keep: int = Field(2, ge=1)
     data: DataSection
     optimizers: dict[str, OptimizerSection]
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _whole_windows(self) -> TrainConfig:
+        if self.steps % self.accumulate:
+            raise ValueError(
+                f"steps ({self.steps}) must be a multiple of accumulate ({self.accumulate})"
+            )
+        return self
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:

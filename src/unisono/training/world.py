@@ -14,21 +14,36 @@ class World:
     twice. Losses are divided by the count over all processes (`mean`), and the loop averages
     gradients: together that is the gradient of one process with the joint batch. It is also the
     `Reducer` that quantizers take.
+
+    Args:
+        device: where this process trains; small tensors of its own go there, since NCCL knows
+            no other place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | str = "cpu") -> None:
         together = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if together else 0
         self.size = dist.get_world_size() if together else 1
+        self.device = torch.device(device)
+        self._origin = (0, 0)
 
     @property
     def main(self) -> bool:
         """Whether this process writes files and logs."""
         return self.rank == 0
 
+    def start_at(self, step: int, batches: int) -> None:
+        """Count on from a resumed run, whose processes used `batches` batches before `step`."""
+        self._origin = (step, batches)
+
+    def batches(self, step: int) -> int:
+        """How many batches all processes have used before `step`."""
+        first, before = self._origin
+        return before + (step - first) * self.size
+
     def position(self, step: int) -> int:
         """Number of this process's batch at `step`, in the one sequence of all batches."""
-        return step * self.size + self.rank
+        return self.batches(step) + self.rank
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Sum over all processes, without a gradient; every process must call it."""
@@ -55,6 +70,19 @@ class World:
         """
         everywhere = self.sum(torch.as_tensor(count, dtype=torch.float32, device=total.device))
         return total * (self.size / everywhere.clamp(min=1e-9))
+
+    def all(self, flag: Tensor | bool) -> bool:
+        """Whether `flag` is true on every process."""
+        if self.size == 1:
+            return bool(flag)
+        missing = torch.as_tensor(flag, device=self.device).logical_not().float()
+        return not self.sum(missing).item()
+
+    def any(self, flag: Tensor | bool) -> bool:
+        """Whether `flag` is true on at least one process."""
+        if self.size == 1:
+            return bool(flag)
+        return bool(self.sum(torch.as_tensor(flag, device=self.device).float()).item())
 
     def wait(self) -> None:
         """Return when every process has come here."""

@@ -6,7 +6,9 @@ from importlib import import_module
 
 from unisono.errors import ConfigError
 from unisono.training.config import TrainConfig
-from unisono.training.loop import Task
+from unisono.training.parallel import open_world
+from unisono.training.task import Task
+from unisono.training.world import World
 
 TASKS = {
     "encoder": ("unisono.training.tasks.encoder", "EncoderTask"),
@@ -16,8 +18,10 @@ TASKS = {
 }
 
 
-def build_task(config: TrainConfig) -> Task:
-    """The stage that `config.task` names, built with its data.
+def build_task(config: TrainConfig, world: World | None = None) -> Task:
+    """The stage that `config.task` names, built with its data, for one process of `world`.
+
+    Without `world` the processes are those of the launcher.
 
     Raises:
         ConfigError: no such stage, or a wrong option.
@@ -25,4 +29,5 @@ def build_task(config: TrainConfig) -> Task:
     if config.task not in TASKS:
         raise ConfigError(f"task {config.task!r} is unknown; there are {', '.join(sorted(TASKS))}")
     module, name = TASKS[config.task]
-    return getattr(import_module(module), name)(config)
+    stage = getattr(import_module(module), name)
+    return stage(config, world or open_world(config.device))

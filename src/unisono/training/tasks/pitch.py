@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unisono.training.config import TrainConfig
 from unisono.training.tasks.vocoder import Segments, VocoderTask
+from unisono.training.world import World
 
 
 class PitchTask(VocoderTask):
@@ -18,8 +19,8 @@ class PitchTask(VocoderTask):
     from ordinary weights it would spend its first thousands of steps growing.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
+        super().__init__(config, world)
         self.predictor = self.vocoder.f0_predictor
         with torch.no_grad():
             self.predictor.classifier.weight.mul_(100.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from unisono.data.dataset import ClipSet
-from unisono.errors import require_extra
+from unisono.errors import DataError, require_extra
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.vocoder import HiFTVocoder
 from unisono.training.config import Section, TrainConfig, parse_options
@@ -24,6 +25,9 @@ from unisono.training.losses import (
     feature_matching,
     generator_loss,
 )
+from unisono.training.reporting import Sample
+from unisono.training.state import module_weights
+from unisono.training.world import World
 
 
 class VocoderOptions(Section):
@@ -43,6 +47,8 @@ class VocoderOptions(Section):
     matching_weight: float = 1.0
     f0_weight: float = 0.01
     valid_seconds: float = 20.0
+    start_from: Path | None = None
+    """Run of this stage: weights of equal name and shape are taken over."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,18 @@ class Segments:
 
     wave: Tensor
     f0: Tensor
+    seconds: float
 
 
 class VocoderTask:
     """Trains `HiFTVocoder` on random crops; the true F0 drives the source (ours)."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    mixed_precision = False
+    """Phases, and spectra over eight orders of magnitude, need float32."""
+
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
         self.config = config
+        self.world = world or World()
         self.options: VocoderOptions = parse_options(VocoderOptions, config.options, config.task)
         self.pyworld = require_extra("pyworld", "train")
         data = config.data
@@ -74,13 +85,15 @@ class VocoderTask:
             self.discriminator = WaveDiscriminator(**self.options.discriminator)
             self.modules["discriminator"] = self.discriminator
             self.players["discriminator"] = ("discriminator",)
+        if self.options.start_from is not None:
+            take_weights(self.modules, self.options.start_from)
         self.frames = int(self.options.segment_seconds * mel.rate) // mel.hop
         durations = np.array([item.duration for item in self.clips.items])
         self._shares = np.cumsum(durations) / durations.sum()
 
     def batch(self, step: int) -> Segments:
         """Random crops of this step; clips weighted by their length."""
-        rng = np.random.default_rng((self.config.seed, 1, step))
+        rng = np.random.default_rng((self.config.seed, 1, self.world.position(step)))
         count = max(1, round(self.config.data.batch_seconds / self.options.segment_seconds))
         places = np.searchsorted(self._shares, rng.random(count))
         return self._segments(self.clips, places, rng)
@@ -132,6 +145,20 @@ class VocoderTask:
             "f0_hz": float(off.mean()) if voiced.any() else 0.0,
         }
 
+    @torch.no_grad()
+    def samples(self) -> dict[str, Sample]:
+        """Three held-out crops: real, and made from their mel alone."""
+        device = next(self.vocoder.parameters()).device
+        rate = self.mel.config.rate
+        found: dict[str, Sample] = {}
+        for number, wave in enumerate(self.held_out().wave[:3], 1):
+            real = wave[None].to(device)
+            mel = self.mel.to(device)(real)
+            made, _ = self.vocoder(mel, generator=torch.Generator(device).manual_seed(0))
+            found[f"{number}-real"] = Sample(real[0], rate, mel[0])
+            found[f"{number}-made"] = Sample(made[0], rate, self.mel(made)[0])
+        return found
+
     def held_out(self) -> Segments:
         """The same held-out crops every time."""
         rng = np.random.default_rng(0)
@@ -158,7 +185,9 @@ class VocoderTask:
             waves.append(wave * np.float32(10 ** rng.uniform(-0.5, 0.1)))
             pitches.append(self._pitch(wave.astype(np.float64), rate, hop))
         return Segments(
-            torch.from_numpy(np.stack(waves)), torch.from_numpy(np.stack(pitches)).float()
+            torch.from_numpy(np.stack(waves)),
+            torch.from_numpy(np.stack(pitches)).float(),
+            len(waves) * length / rate,
         )
 
     def _pitch(self, wave: np.ndarray, rate: int, hop: int) -> np.ndarray:
@@ -167,3 +196,22 @@ class VocoderTask:
             wave, rate, f0_floor=60.0, f0_ceil=600.0, frame_period=1000 * hop / rate
         )
         return self.pyworld.stonemask(wave, f0, times, rate)[: self.frames]
+
+
+@torch.no_grad()
+def take_weights(modules: Mapping[str, nn.Module], run: Path) -> None:
+    """Copy what a run's newest checkpoint has of equal module, name and shape.
+
+    Raises:
+        DataError: the run has no whole checkpoint, or nothing in it fits.
+    """
+    given = module_weights(run)
+    taken = 0
+    for name, module in modules.items():
+        for key, tensor in module.state_dict().items():
+            found = given.get(name, {}).get(key)
+            if found is not None and found.shape == tensor.shape:
+                tensor.copy_(found)
+                taken += 1
+    if not taken:
+        raise DataError(f"{run}: no weights for {', '.join(modules)} in it; name another run")

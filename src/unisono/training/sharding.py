@@ -1,0 +1,128 @@
+"""Weights split over the processes (FSDP), for models too large for one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import (
+    FSDPModule,
+    MixedPrecisionPolicy,
+    fully_shard,
+    register_fsdp_forward_method,
+)
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from unisono.errors import ConfigError
+from unisono.quantize.vector import VectorQuantizer
+from unisono.training.layers import repeated_layers
+from unisono.training.world import World
+
+_METHODS = ("embed", "run_layers", "finish", "loss")
+"""What tasks call of a module in place of `forward`."""
+
+
+def shard(modules: Mapping[str, nn.Module], world: World, precision: str) -> None:
+    """Split every module's parameters over all processes, in place (FSDP2).
+
+    Each repeated layer is gathered when it runs; what lies outside of layers is gathered with its
+    module. Codebooks stay whole: the quantizer rewrites them between passes.
+
+    Raises:
+        ConfigError: there is one process, or the precision needs a gradient scaler.
+    """
+    if world.size == 1:
+        raise ConfigError("sharding=full needs several processes; start it with torchrun")
+    if precision == "fp16":
+        raise ConfigError("sharding=full trains in bf16 or full precision; set precision=bf16")
+    mesh = init_device_mesh(world.device.type, (world.size,))
+    policy = MixedPrecisionPolicy(
+        param_dtype=torch.bfloat16 if precision == "bf16" else None,
+        reduce_dtype=torch.float32 if precision == "bf16" else None,
+    )
+    for module in modules.values():
+        kept = whole_parameters(module)
+        for _, layer in repeated_layers(module):
+            fully_shard(layer, mesh=mesh, mp_policy=policy, ignored_params=kept)
+        fully_shard(module, mesh=mesh, mp_policy=policy, ignored_params=kept)
+        for method in _METHODS:
+            if hasattr(module, method):
+                register_fsdp_forward_method(module, method)
+
+
+def whole_parameters(module: nn.Module) -> set[nn.Parameter]:
+    """Parameters that are never split: those of quantizers."""
+    return {
+        parameter
+        for part in module.modules()
+        if isinstance(part, VectorQuantizer)
+        for parameter in part.parameters()
+    }
+
+
+def reduce_at(modules: Iterable[nn.Module], step: bool) -> None:
+    """Whether the next backward pass reduces gradients: only when an optimizer step follows."""
+    for module in modules:
+        if isinstance(module, FSDPModule):
+            module.set_requires_gradient_sync(step)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor put together from all processes' parts; every process must call it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def like_parameter(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """A whole tensor split as `parameter` is."""
+    if not isinstance(parameter, DTensor):
+        return tensor
+    here = tensor.to(parameter.device)
+    return distribute_tensor(here, parameter.device_mesh, parameter.placements)
+
+
+def module_state(module: nn.Module) -> dict[str, Any]:
+    """Whole weights; of a sharded module on the CPU and on the first process only."""
+    if not isinstance(module, FSDPModule):
+        return module.state_dict()
+    return get_model_state_dict(module, options=_whole_on_cpu())
+
+
+def load_module(module: nn.Module, state: dict[str, Any]) -> None:
+    """Take whole weights, each process its own part of them."""
+    if not isinstance(module, FSDPModule):
+        module.load_state_dict(state)
+        return
+    set_model_state_dict(module, state, options=StateDictOptions(full_state_dict=True))
+
+
+def optimizer_state(
+    modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Whole state of an optimizer over sharded modules, by name of parameter."""
+    return get_optimizer_state_dict(_joined(modules), optimizer, options=_whole_on_cpu())
+
+
+def load_optimizer(
+    modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
+    """Take what `optimizer_state` gave."""
+    options = StateDictOptions(full_state_dict=True)
+    set_optimizer_state_dict(_joined(modules), optimizer, state, options=options)
+
+
+def _joined(modules: Mapping[str, nn.Module]) -> nn.Module:
+    return nn.ModuleDict(modules)
+
+
+def _whole_on_cpu() -> StateDictOptions:
+    return StateDictOptions(full_state_dict=True, cpu_offload=True)

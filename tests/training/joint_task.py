@@ -1,0 +1,154 @@
+"""A small stage with everything that processes share; run as a script, it trains one process.
+
+`joint` batches are put together into one, so that one process can see what several would.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from unisono.quantize import VectorQuantizer
+from unisono.training.config import TrainConfig
+from unisono.training.loop import train
+from unisono.training.parallel import close_world, open_world
+from unisono.training.world import World
+
+DIM, CODES = 8, 32
+
+
+@dataclass(frozen=True)
+class Frames:
+    states: torch.Tensor
+    mask: torch.Tensor
+    labelled: torch.Tensor
+    seconds: float
+
+
+class Coder(nn.Module):
+    """Layers in a row, called by a method that is not forward; a quantizer at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, DIM)
+        self.layers = nn.ModuleList(nn.Linear(DIM, DIM) for _ in range(2))
+        self.quantizer = VectorQuantizer(CODES, DIM, decay=0.7, restart_interval=2, scale=3.0)
+        self.quantizer.set_codebook(torch.randn(CODES, DIM) * torch.arange(CODES)[:, None])
+
+    def run_layers(self, states, mask, world):
+        hidden = self.inner(states)
+        for layer in self.layers:
+            hidden = hidden + layer(hidden).tanh()
+        return self.quantizer(hidden, mask, world)
+
+
+class JointTask:
+    def __init__(self, config, world=None, joint=1):
+        self.world = world or World()
+        self.joint = joint
+        self.dropout = config.options.get("dropout", 0.0)
+        self.overflow = config.options.get("overflow", -1)
+        torch.manual_seed(config.seed)
+        self.modules = {
+            "coder": Coder(),
+            "head": nn.Linear(DIM, 4),
+            "rare": nn.Linear(DIM, 1),
+            "critic": nn.Linear(4, 1),
+        }
+        self.players = {"coder": ("coder", "head", "rare"), "critic": ("critic",)}
+
+    def batch(self, step):
+        first = self.world.position(step) * self.joint
+        parts = [self._part(position) for position in range(first, first + self.joint)]
+        return Frames(
+            *(torch.cat([getattr(p, name) for p in parts]) for name in ("states", "mask")),
+            torch.cat([p.labelled for p in parts]),
+            sum(p.seconds for p in parts),
+        )
+
+    def _part(self, position):
+        """Two rows of nine frames; how many are real, and which are labelled, varies."""
+        generator = torch.Generator().manual_seed(1000 + position)
+        lengths = torch.randint(1, 10, (2, 1), generator=generator)
+        return Frames(
+            torch.randn(2, 9, 4, generator=generator),
+            (torch.arange(9) < lengths).float(),
+            torch.full((2,), float(position % 2 == 0)),
+            float(lengths.sum()),
+        )
+
+    def losses(self, batch, step):
+        coder, head, rare, critic = self.modules.values()
+        coder.train()
+        out = coder.run_layers(batch.states, batch.mask, self.world)
+        made = nn.functional.dropout(head(out.vectors), self.dropout)
+        count = batch.mask.sum()
+
+        def over_frames(values):
+            return self.world.mean((values * batch.mask).sum(), count)
+
+        if step % 2 == 0:
+            judged = critic(made.detach())[..., 0] - critic(batch.states)[..., 0]
+            factor = float("inf") if step == self.overflow else 1.0
+            yield "critic", over_frames(judged.square() + judged) * factor, {}
+        loss = over_frames((made - batch.states).square().mean(-1))
+        rows = batch.labelled.bool()
+        if rows.any():
+            scores = rare(out.vectors[rows])[..., 0]
+            weight = batch.mask[rows]
+            loss = loss + self.world.mean((scores.tanh() * weight).sum(), weight.sum())
+        else:
+            loss = loss + self.world.mean(loss.new_zeros(()), 0)
+        figures = {"frames": count.item()}
+        if rows.any():
+            figures["labelled"] = rows.sum().item()
+        yield "coder", loss + out.loss, figures
+
+    @torch.no_grad()
+    def evaluate(self):
+        coder, head, *_ = self.modules.values()
+        coder.eval()
+        batch = self._part(10**6)
+        out = coder.run_layers(batch.states, batch.mask, self.world)
+        return {"error": (head(out.vectors) - batch.states).square().mean().item()}
+
+    def extra_state(self):
+        return {}
+
+    def load_extra_state(self, state):
+        pass
+
+
+def make_config(out, **changes):
+    optimizers = {
+        "coder": {"lr": 1e-2, "rates": {"coder.layers": 3e-3}, "warmup": 2, "clip_norm": 0.5},
+        "critic": {"lr": 1e-2, "warmup": 0},
+    }
+    tree = {
+        "task": "joint",
+        "out": str(out),
+        "steps": 8,
+        "device": "cpu",
+        "log_every": 1,
+        "evaluate_every": 4,
+        "save_every": 4,
+        "data": {"train": ["none"]},
+        "optimizers": optimizers,
+        **changes,
+    }
+    return TrainConfig.model_validate(tree)
+
+
+def run(out, joint=1, **changes):
+    config = make_config(out, **changes)
+    world = open_world("cpu")
+    return train(config, JointTask(config, world, joint), world, terminal=False)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], **json.loads(sys.argv[2]))
+    close_world()
