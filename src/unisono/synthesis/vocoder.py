@@ -21,8 +21,8 @@ class HiFTConfig:
     """Sizes of a HiFT vocoder, with the reference's argument names and typical values.
 
     Ours: `phase_activation` "sin" as in the reference, or "none" (the phase is unbounded);
-    `source_filter` adds to the network's spectrum the source's own, times complex gains that the
-    network gives each bin, so that harmonics need not be drawn anew [after DDSP, arXiv 2001.04643].
+    `source_filter` mixes into the network's spectrum the source's own, with a complex gain for each
+    bin, so that harmonics need not be drawn anew [after DDSP, arXiv 2001.04643].
     """
 
     in_channels: int = 80
@@ -195,10 +195,14 @@ class HiFTVocoder(nn.Module):
             blocks = self.resblocks[i * kinds : (i + 1) * kinds]
             x = torch.stack([block(x) for block in blocks]).mean(0)
         x = functional.leaky_relu(x, 0.01)
-        spectrum = self._network_spectrum(self.post_conv(x))
+        magnitude, phase = self.post_conv(x).chunk(2, 1)
+        phase = phase.sin() if c.phase_activation == "sin" else phase
+        spectrum = torch.polar(magnitude.exp().clamp(max=100.0), phase)
         if c.source_filter:
-            # At unit level, so that gains near one are enough.
-            spectrum = spectrum + _complex(self.gain_conv(x)) * _complex(stft) / c.nsf_alpha
+            # Harmonics of usual level have about magnitude one then, as what they are added to.
+            level = c.nsf_alpha * c.istft_params["n_fft"] / 8
+            shape = magnitude.exp().clamp(max=100.0) / level
+            spectrum = spectrum + shape * _complex(self.gain_conv(x)) * _complex(stft)
         return self._wave(spectrum)
 
     def _spectrum(self, source: Tensor) -> Tensor:
@@ -206,12 +210,6 @@ class HiFTVocoder(nn.Module):
         n_fft, hop = self.config.istft_params["n_fft"], self.config.istft_params["hop_len"]
         spectrum = torch.stft(source, n_fft, hop, n_fft, self.window, return_complex=True)
         return torch.cat([spectrum.real, spectrum.imag], 1)
-
-    def _network_spectrum(self, x: Tensor) -> Tensor:
-        """The network's log magnitude and phase `[B, n_fft + 2, frames]` as a complex spectrum."""
-        magnitude, phase = x.chunk(2, 1)
-        phase = phase.sin() if self.config.phase_activation == "sin" else phase
-        return torch.polar(magnitude.exp().clamp(max=100.0), phase)
 
     def _wave(self, spectrum: Tensor) -> Tensor:
         """Inverse STFT of a complex spectrum `[B, n_fft / 2 + 1, frames]`."""
