@@ -62,7 +62,15 @@ def _measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
 def _show(rows: list[dict[str, Any]], options: argparse.Namespace, console: Console) -> None:
     table = Table(title=f"{options.reads} random clips at {options.rate} Hz, one thread")
     table.add_column("form", overflow="fold", min_width=12)
-    for head in ("clips", "open s", "again s", "clips/s", "h/min", "augm.\nclips/s", "augm.\nh/min"):
+    for head in (
+        "clips",
+        "open s",
+        "again s",
+        "clips/s",
+        "h/min",
+        "augm.\nclips/s",
+        "augm.\nh/min",
+    ):
         table.add_column(head, justify="right")
     for row in rows:
         plain, augmented = row["plain"], row["augmented"]
