@@ -47,17 +47,24 @@ def _groups(report: QualityReport, notes: dict[str, dict[str, list[str]]]) -> Ta
     main = next(iter(report.groups.values()))
     table = Table(title=f"{main.protocol['model']}: quality by group", header_style="bold")
     for column in ("group", "clips", "seconds", "version"):
-        table.add_column(column, justify="right" if column in ("clips", "seconds") else "left")
+        numbers = column in ("clips", "seconds")
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=True)
     for column in (*(title for title, _ in _METRICS.values()), "codes used", "perplexity"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for name, group in report.groups.items():
-        head = (name, str(group.protocol["clips"]), f"{group.times['audio']:.0f}")
+        head: tuple[str, ...] = (
+            name,
+            str(group.protocol["clips"]),
+            f"{group.times['audio']:.0f}",
+        )
         for version in VERSIONS:
-            first, last = version == VERSIONS[0], version == VERSIONS[-1]
+            last = version == VERSIONS[-1]
+            if not (last or any(version in by for by in group.figures.values())):
+                continue
             cells = [_cell(group, metric, version, name, notes) for metric in _METRICS]
             codes = _codes(group.codebook) if last else ("", "")
-            row = (*(head if first else ("", "", "")), version, *cells, *codes)
-            table.add_row(*row, end_section=last)
+            table.add_row(*head, version, *cells, *codes, end_section=last)
+            head = ("", "", "")
     clips = sum(group.protocol["clips"] for group in report.groups.values())
     seconds = _sum(report, "audio")
     blank = [""] * (1 + len(_METRICS))
@@ -85,7 +92,7 @@ def _cell(
 def _codes(codebook: dict[str, Any]) -> tuple[str, str]:
     """Share of used codes and perplexity, one line a codebook."""
     books = codebook["books"].values()
-    used = (f"{use['used']}/{use['codes']} ({100 * use['share']:.0f} %)" for use in books)
+    used = (f"{use['used']} ({100 * use['share']:.0f} %)" for use in books)
     return "\n".join(used), "\n".join(f"{use['perplexity']:.0f}" for use in books)
 
 
@@ -101,11 +108,12 @@ def _classes(classes: Clustering) -> Table:
 
 def _codes_line(codebook: dict[str, Any]) -> str:
     books = ", ".join(
-        f"{book} {use['entropy_bits']:.2f} bit over {use['tokens']} tokens"
+        f"{book} {use['used']} of {use['codes']} in {use['tokens']} tokens, entropy "
+        f"{use['entropy_bits']:.2f} bit"
         for book, use in codebook["books"].items()
     )
     return (
-        f"codes of all groups: entropy {books}; {codebook['bits_nominal']:.1f} bit/s nominal, "
+        f"codes of all groups: {books}; {codebook['bits_nominal']:.1f} bit/s nominal, "
         f"{codebook['bits_empirical']:.1f} bit/s empirical (entropy)"
     )
 
