@@ -42,8 +42,8 @@ class FlowOptions(Section):
     """Start the token embedding from the encoder's codebook and a convolution encoder from the mel
     head of the encoder stage (ours); sizes must agree."""
     start_from: Path | None = None
-    """Run of another flow decoder: tensors of equal name and shape are taken over, and nothing
-    from the encoder."""
+    """Run of another flow decoder: tensors of equal name and shape are taken over, save those that
+    `from_encoder` gives."""
     prior_weight: float = 1.0
     """Weight of the L1 of μ to the mel (ours, after Matcha-TTS)."""
     voice_dropout: float = Field(0.2, ge=0, le=1)
@@ -166,19 +166,21 @@ class FlowTask:
         if self.options.start_from is not None:
             before = module_weights(self.options.start_from)["flow"]
             taken = {n: t for n, t in before.items() if n in own and own[n].shape == t.shape}
-        elif self.options.from_encoder:
+        if self.options.from_encoder:
             assert encoder.quantizer is not None
-            taken = {"input_embedding.weight": encoder.quantizer.codebook.weight}
+            given = {"input_embedding.weight": encoder.quantizer.codebook.weight}
             if isinstance(self.flow.encoder, TokenConvolutions):
-                taken |= {f"encoder.{name}": tensor for name, tensor in head.items()}
+                taken = {n: t for n, t in taken.items() if not n.startswith("encoder")}
+                given |= {f"encoder.{name}": tensor for name, tensor in head.items()}
                 nn.init.eye_(self.flow.encoder_proj.weight)
                 nn.init.zeros_(self.flow.encoder_proj.bias)
-            for name, tensor in taken.items():
+            for name, tensor in given.items():
                 if name not in own or own[name].shape != tensor.shape:
                     raise ConfigError(
                         f"from_encoder: the encoder stage has {name} of {list(tensor.shape)}, "
                         "the flow has none such; make the sizes agree or leave from_encoder out"
                     )
+            taken |= given
         for name, tensor in taken.items():
             own[name].copy_(tensor)
         # Convolutions beyond those that were taken over begin as if they were not there.
