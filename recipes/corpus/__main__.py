@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from recipes.corpus.build import build, join
+from recipes.corpus.build import build, existing, join
+from recipes.corpus.classes import class_table
 from recipes.corpus.sources import all_sources
 from recipes.packages import Packages
 from unisono.data.manifest import summary_table
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, help="folder with packages that exist already")
     parser.add_argument("--sources", nargs="*", help="only these sources, by name")
     parser.add_argument("--phase", type=int, default=99, help="stop after this phase")
+    parser.add_argument("--table", action="store_true", help="only show what is there already")
     options = parser.parse_args(arguments)
     sources = all_sources()
     unknown = set(options.sources or ()) - {source.name for source in sources}
@@ -29,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown sources {', '.join(sorted(unknown))}; known: {known}")
     packages = Packages(options.cache or options.out / "cache", options.out / "unpacked")
     try:
+        if options.table:
+            items = existing(sources, options.out)
+            print(f"{summary_table(items)}\n\n{class_table(items)}")
+            return 0
         for source in sources:
             wanted = source.name in options.sources if options.sources else True
             if wanted and source.phase <= options.phase:
@@ -37,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
                 minutes = sum(item.duration for item in items) / 60
                 seconds = time.monotonic() - begin
                 print(f"{source.name}: {len(items)} clips, {minutes:.1f} min ({seconds:.0f} s)")
-        print(summary_table(join(sources, options.out)))
+        items = join(sources, options.out)
+        print(f"{summary_table(items)}\n\n{class_table(items)}")
     except UnisonoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

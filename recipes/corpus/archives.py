@@ -46,6 +46,8 @@ def read_rcc(data: bytes, endings: tuple[str, ...], name: str) -> Iterator[tuple
     def title(offset: int) -> str:
         (length,) = struct.unpack_from(">H", data, names + offset)
         begin = names + offset + 6
+        if begin + 2 * length > len(data):
+            raise DataError(f"{name} ends within its list of names")
         return data[begin : begin + 2 * length].decode("utf-16-be")
 
     def walk(node: int, parent: str) -> Iterator[tuple[str, bytes]]:

@@ -93,14 +93,21 @@ def join(sources: Iterable[Source], out: Path) -> list[ManifestItem]:
 
     Raises `DataError` when an evaluation source has an item in another split than eval.
     """
+    sources = tuple(sources)
+    items = existing(sources, out)
+    check_splits(items, [source.name for source in sources if source.evaluation])
+    for split in ("train", "valid", "eval"):
+        write_manifest(out / f"{split}.jsonl", [item for item in items if item.split == split])
+    return items
+
+
+def existing(sources: Iterable[Source], out: Path) -> list[ManifestItem]:
+    """The items of all manifests that exist, with paths relative to `out`."""
     items: list[ManifestItem] = []
     for source in sources:
         manifest = out / "manifests" / f"{source.name}.jsonl"
         if manifest.exists():
             items += rebase(read_manifest(manifest), manifest.parent, out)
-    check_splits(items, [source.name for source in sources if source.evaluation])
-    for split in ("train", "valid", "eval"):
-        write_manifest(out / f"{split}.jsonl", [item for item in items if item.split == split])
     return items
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
+
+from unisono.data.manifest import ManifestItem
 
 CLASSES = (
     "footstep",
@@ -97,3 +101,14 @@ def take_group(name: str) -> str:
     while (shorter := _TAKE.sub("", stem)) not in ("", stem):
         stem = shorter
     return f"{folder}/{stem}" if folder else stem
+
+
+def class_table(items: Iterable[ManifestItem]) -> str:
+    """Clips of each of the twelve classes by split, as a text table."""
+    counts = Counter[tuple[str, str]](
+        (item.label, item.split) for item in items if item.kind == "sound"
+    )
+    splits = ("train", "valid", "eval")
+    rows = [["class", *splits]]
+    rows += [[name, *(str(counts[name, split]) for split in splits)] for name in CLASSES]
+    return "\n".join(f"{row[0]:<14}" + "".join(f"{cell:>7}" for cell in row[1:]) for row in rows)

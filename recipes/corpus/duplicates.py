@@ -7,14 +7,18 @@ import numpy as np
 from recipes.corpus.clip import RATE
 
 _FFT, _HOP, _BANDS, _SLICES = 512, 128, 24, 24
-_SAME_PRINT = 0.985  # correlation of two prints; numbered takes of one session stay below
+_SAME_PRINT = 0.985  # correlation of two prints; few takes of one session are that much alike
 _SAME_WAVE = 0.9  # of two waves, at the best shift; a lower rate still gives 0.94
 _SIMILAR = 0.6  # prints less alike than this are not worth comparing the waves
 _LENGTHS = 0.03  # durations of duplicates differ by less than this share
 
 
 class Heard:
-    """The clips heard so far."""
+    """The clips heard so far.
+
+    Two clips are alike when their lengths are (3 %) and their waves (correlation 0.9), or, for
+    copies whose phases changed, their fingerprints (0.985).
+    """
 
     def __init__(self) -> None:
         self._clips: list[np.ndarray] = []
@@ -37,10 +41,10 @@ class Heard:
 
 
 def fingerprint(samples: np.ndarray) -> np.ndarray:
-    """Unit vector `[24 * 24]` of a clip `[n]` at 16 kHz: its log spectrogram, coarsely.
+    """Unit vector of a clip `[n]` at 16 kHz: its log spectrogram, coarsely.
 
-    24 bands of equal width in log frequency, 24 equal slices of the whole clip, floor 60 dB below
-    the maximum, mean removed. Gain cancels out.
+    Some 22 bands of about equal width in log frequency times 24 equal slices of the whole clip,
+    floor 60 dB below the maximum, mean removed. Gain cancels out.
     """
     padded = np.pad(samples, (0, max(0, _FFT - samples.size)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]

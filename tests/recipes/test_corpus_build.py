@@ -4,15 +4,17 @@ import random
 import shutil
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
+from recipes.corpus.__main__ import main
 from recipes.corpus.build import Source, build, check_splits, join, split_of
 from recipes.corpus.clip import RATE, Clip
 from recipes.corpus.kokoro import to_kokoro
 from recipes.corpus.phonemes import normalize
-from recipes.corpus.sounds import drum_label, read_cat, take_of
+from recipes.corpus.sounds import drum_label, read_cat, sonic_pi_label, take_of
 from recipes.corpus.sources import all_sources
 from recipes.corpus.synthesis import disguise_factor
 from recipes.corpus.table import PACKAGES
@@ -109,7 +111,16 @@ def test_evaluation_audio_never_gets_into_training(source, split):
 
 def test_the_real_evaluation_sources_are_marked():
     held = {source.name for source in all_sources() if source.evaluation}
-    assert held == {"asterisk-en", "pocketsphinx"}
+    assert held == {
+        "asterisk-en",
+        "asterisk-it-menardi-8k",
+        "colobot-music",
+        "gcompris-sounds",
+        "pocketsphinx",
+        "supertux-sounds",
+        "ufoai-sounds",
+        "widelands-sounds",
+    }
     for source in all_sources():
         splits = {split_of(source, f"clip{number}") for number in range(500)}
         assert splits == ({"eval"} if source.evaluation else {"train", "valid"})
@@ -180,6 +191,46 @@ def test_cat_files():
 )
 def test_drum_labels(name, label):
     assert drum_label(name) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("bd_fat", "kick"),
+        ("drum_bass_hard", "kick"),
+        ("drum_tom_mid_soft", "tom"),
+        ("elec_hi_snare", "snare"),
+        ("elec_blip2", "elec"),
+        ("sn_dolf", "snare"),
+        ("ambi_drone", "ambience"),
+        ("misc_crow", "misc"),
+    ],
+)
+def test_sonic_pi_labels(name, label):
+    assert sonic_pi_label(name) == label
+
+
+def test_a_clip_may_have_its_own_licence_and_a_source_its_own_shortest_length(tmp_path):
+    def clips(packages):
+        for clip in tones(2):
+            yield replace(clip, samples=clip.samples[: RATE // 5])
+            yield replace(clip, licence="CC-BY-3.0")
+
+    brief = Source("brief", "CC0-1.0", clips, shortest=0.15)
+    items = build(brief, no_packages(tmp_path), tmp_path)
+    assert sorted(item.licence for item in items) == ["CC-BY-3.0"] * 2 + ["CC0-1.0"] * 2
+    usual = Source("usual", "CC0-1.0", clips)
+    assert {item.licence for item in build(usual, no_packages(tmp_path), tmp_path)} == {"CC-BY-3.0"}
+
+
+def test_the_table_shows_what_exists_and_writes_nothing(tmp_path, capsys):
+    source = next(source for source in all_sources() if source.name == "sonic-pi")
+    toy = replace(source, clips=lambda packages: tones(30))
+    build(toy, no_packages(tmp_path), tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["--out", str(tmp_path), "--table"]) == 0
+    assert "sonic-pi  sound" in capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_takes_of_one_instrument_share_a_name():

@@ -1,0 +1,76 @@
+import pytest
+from recipes.corpus.classes import CLASSES, class_table, is_speech, sound_class, take_group
+
+from unisono.data.manifest import ManifestItem
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("ufoai/base/sound/footsteps/wood4", "footstep"),
+        ("ufoai/base/sound/footsteps/splash1", "water"),
+        ("mods/default/sounds/default_water_footstep.3", "water"),
+        ("mods/default/sounds/default_grass_footstep.1", "footstep"),
+        ("units/sheep/sounds/sheep10", "livestock"),
+        ("sound/farm/scythe_00", ""),
+        ("sound/farm/ox_01", "livestock"),
+        ("sound/animals/bird3_02", "birds"),
+        ("commondata/sounds/anvil2", "metal impact"),
+        ("misc/metalfootstep01", "footstep"),
+        ("sound/weapons/bullet-smg-15x", "gunshot"),
+        ("sound/weapons/bullet-gauss", ""),
+        ("sound/ugv/diesel-move", "engine"),
+        ("mods/fire/sounds/fire_fire.2", "fire"),
+        ("sounds/fireworks", ""),
+        ("sounds/fire-flower", ""),
+        ("mods/tnt/sounds/tnt_explode", "explosion"),
+        ("sound/woodcutting/fast_woodcutting_01", "wood work"),
+        ("sound/misc/breakglass07", "breaking"),
+        ("sounds/horn-signals/horn-8", "horn or bell"),
+        ("sounds/orc-hit-1", ""),
+    ],
+)
+def test_classes_of_file_names(name, label):
+    assert sound_class(name) == label
+    assert label in (*CLASSES, "")
+
+
+def test_spoken_lines_are_no_sounds():
+    assert is_speech("animals/birds/duck_desc")
+    assert is_speech("animals/birds/duck_desc_fr")
+    assert is_speech("units/archer/sounds/archer_ack10")
+    assert is_speech("sound/player/marine/coms/attack")
+    assert not is_speech("animals/birds/duck")
+    assert not is_speech("sound/tracks/attack")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("a/water1", "a/water12"),
+        ("a/env_water.1", "a/env_water.2"),
+        ("a/bird2_00", "a/bird2_04"),
+        ("a/machine_attack2", "a/machine_attack2b"),
+        ("a/rifle-3x", "a/rifle-8x"),
+        ("a/horn-1", "a/horn-8"),
+    ],
+)
+def test_takes_share_a_group(first, second):
+    assert take_group(first) == take_group(second)
+
+
+def test_different_sounds_do_not_share_a_group():
+    names = ["a/water1", "b/water1", "a/waterfall", "a/metal1", "a/7"]
+    assert len({take_group(name) for name in names}) == len(names)
+
+
+def test_class_table_counts_sounds_by_split():
+    def item(label, split, kind="sound"):
+        return ManifestItem(path="a.wav", duration=1.0, label=label, split=split, kind=kind)
+
+    items = [item("fire", "train"), item("fire", "eval"), item("fire", "eval"), item("", "eval")]
+    items.append(item("fire", "eval", "music"))
+    rows = [line.split() for line in class_table(items).split("\n")]
+    assert ["fire", "1", "0", "2"] in rows
+    assert ["water", "0", "0", "0"] in rows
+    assert len(rows) == 13
