@@ -165,6 +165,25 @@ def test_a_shard_cut_short_gives_what_is_whole(tmp_path, keep):
         np.testing.assert_allclose(clips.read(n), wave(n), atol=1e-4)
 
 
+@pytest.mark.parametrize("form", ["tar", "parquet"])
+def test_a_damaged_file_among_others_is_named_and_passed_over(form, tmp_path):
+    write_forms([(Audio(wave(n), RATE), str(n)) for n in range(3)], tmp_path)
+    good = next(iter(tmp_path.glob(f"*.{form}")))
+    folder = tmp_path / "set"
+    folder.mkdir()
+    good.rename(folder / f"set-1.{form}")
+    (folder / f"set-0.{form}").write_bytes(b"PAR1 neither this nor that" * 50)
+    (tmp_path / "list.txt").write_text(f"set/set-0.{form}\nset/set-1.{form}\n")
+    entries = [folder, f"{folder}/set-{{0..1}}.{form}", f"{folder}/*.{form}", tmp_path / "list.txt"]
+    for entry in entries:
+        clips = ClipSet([entry])
+        assert len(clips) == 3
+        [where] = clips.failures
+        assert where.endswith(f"set-0.{form}")
+    with pytest.raises(DataError, match=rf"1 failed, as .*set-0\.{form}"):
+        ClipSet([folder / f"set-0.{form}"])
+
+
 def test_rows_without_audio_or_with_a_wrong_kind_are_named(tmp_path):
     buffer = io.BytesIO()
     soundfile.write(buffer, wave(0), RATE, format="WAV")

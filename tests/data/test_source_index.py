@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from unisono.audio import Audio
-from unisono.data import sources
 from unisono.data.dataset import ClipSet
+from unisono.data.sources import Opener
 from unisono.data.sources import folder as folder_source
 from unisono.data.sources.index import INDEX_SUFFIX, Index, kept_index
 from unisono.evaluation.benchmarks.loader import write_forms
@@ -126,5 +126,5 @@ def test_the_order_of_a_folder_does_not_depend_on_the_disk(tmp_path):
     expected = ["a/z.wav", "a.wav", "b/10.wav", "b/2.wav", "c.wav"]
     assert [i.path for i in ClipSet([tmp_path]).items] == expected
     os.utime(tmp_path / "c.wav")
-    [(source, weight)] = sources.open_sources(tmp_path)
+    [(source, weight)] = Opener().open(tmp_path)
     assert [i.path for i in source.items] == expected and weight == 1

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import tarfile
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -18,10 +19,11 @@ import webdataset
 from unisono.audio import Audio
 from unisono.data.dataset import ClipSet
 from unisono.data.manifest import ManifestItem, write_manifest
-from unisono.data.sources import open_sources, parse_entry
+from unisono.data.sources import Opener, parse_entry
+from unisono.data.sources.base import set_name
 from unisono.data.sources.find import expand_braces
 from unisono.data.sources.huggingface import HuggingFaceSource
-from unisono.data.sources.parquet import RowGroups
+from unisono.data.sources.parquet import KeptGroups
 from unisono.errors import ConfigError, DataError
 from unisono.evaluation.benchmarks.loader import write_forms
 
@@ -122,11 +124,22 @@ def test_row_groups_kept_or_passed_through_give_the_same(tmp_path):
     rows = {"audio": [bytes([n]) * 5000 for n in range(200)]}
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table(rows), path, row_group_size=70)
-    for kept in (1 << 20, 400_000, 1000):
-        groups = RowGroups(path, "audio", kept)
-        found = [groups.value(n // 70, n % 70) for n in (199, 0, 69, 70, 139, 33, 0)]
+    for limit in (1 << 20, 400_000, 1000):
+        kept = KeptGroups(limit)
+        found = [kept.value(path, "audio", n // 70, n % 70) for n in (199, 0, 69, 70, 139, 33, 0)]
         assert found == [rows["audio"][n] for n in (199, 0, 69, 70, 139, 33, 0)]
-        assert sum(part.nbytes for part in groups._kept.values()) <= kept
+        assert kept.kept_bytes() <= limit
+        assert (kept.kept_bytes() > 0) is (limit > 1000)
+
+
+def test_parquet_files_of_one_set_share_what_they_keep(tmp_path):
+    for n in range(3):
+        pq.write_table(pa.table({"audio": [encode(tone(n, 0.2))]}), tmp_path / f"{n}.parquet")
+    clips = ClipSet([f"{tmp_path}/{{0..1}}.parquet", tmp_path / "2.parquet"])
+    for n in range(3):
+        np.testing.assert_array_equal(clips.read(n), tone(n, 0.2))
+    assert len({id(source._kept) for source in clips._sources}) == 1
+    assert clips._sources[0]._kept.kept_bytes() > 3 * 6400
 
 
 def test_hugging_face_splits_labels_and_paths(tmp_path):
@@ -238,6 +251,15 @@ def test_a_path_may_hold_a_question_mark(tmp_path):
     assert parse_entry(str(path))[0] == str(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("speech-00012.tar", "speech"), ("bells/train-00000-of-00010.parquet", "bells"),
+     ("my_set.2_07.tar", "my_set"), ("lot/0003.tar", "lot"), ("plain.parquet", "plain")],
+)  # fmt: skip
+def test_all_shards_of_a_set_have_its_name(path, name):
+    assert set_name(Path(path)) == name
+
+
 def test_braces():
     assert expand_braces("a-{08..11}.tar") == ["a-08.tar", "a-09.tar", "a-10.tar", "a-11.tar"]
     assert expand_braces("{a,b}/{1..2}") == ["a/1", "a/2", "b/1", "b/2"]
@@ -259,7 +281,7 @@ def test_what_is_not_there_or_unknown_is_named_with_the_accepted_forms(tmp_path)
         ("lost.txt", "lost.txt, line 1.*here.parquet"),
     ):
         with pytest.raises(DataError, match=part):
-            list(open_sources(tmp_path / name))
+            list(Opener().open(tmp_path / name))
 
 
 def test_a_folder_of_mixed_kinds_is_refused(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from unisono.data.manifest import ManifestItem
-from unisono.data.sources import Source, open_sources
+from unisono.data.sources import Opener, Source
 from unisono.errors import DataError, UnisonoError
 
 log = logging.getLogger(__name__)
@@ -250,9 +250,10 @@ class BatchPlan:
 def _each_source(
     manifests: Sequence[str | Path | Source], index: Path | None
 ) -> Iterator[tuple[Source, int]]:
+    opener = Opener(index)
     for entry in manifests:
         if isinstance(entry, (str, Path)):
-            yield from open_sources(entry, index)
+            yield from opener.open(entry)
         else:
             yield entry, 1
 

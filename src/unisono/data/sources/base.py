@@ -43,6 +43,26 @@ class Source(Protocol):
         """Place of a clip, for messages."""
 
 
+class DamagedFileError(DataError):
+    """A file of clips that is no use as a whole, such as a shard that was copied in part."""
+
+
+class NoSource:
+    """Stands for a damaged file: no clips, one failure; the files beside it go on."""
+
+    def __init__(self, path: Path, error: DamagedFileError) -> None:
+        self.items: Sequence[ManifestItem] = ()
+        self.failures: Mapping[str, str] = {str(path): str(error)}
+
+    def read(self, index: int, offset: float, duration: float, rate: int) -> NDArray[np.float32]:
+        """There is nothing to read."""
+        raise IndexError(index)
+
+    def where(self, index: int) -> str:
+        """There is nothing anywhere."""
+        raise IndexError(index)
+
+
 class SourceOptions(BaseModel):
     """What an entry says after `?`: what to take for granted about a whole source.
 
@@ -178,6 +198,14 @@ def split_named(name: str) -> Split | None:
     if word in {"valid", "validation", "val", "dev"}:
         return "valid"
     return "eval" if word in {"test", "eval", "evaluation"} else None
+
+
+def set_name(path: Path) -> str:
+    """What the set of a file is called: `speech-00012.tar` and all its shards are `speech`."""
+    name = re.sub(r"([-_.]?\d+(-of-\d+)?)+$", "", path.stem)
+    if not name or split_named(name) is not None:
+        return path.resolve().parent.name or path.stem
+    return name
 
 
 def split_of_path(path: str) -> Split | None:

@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from unisono.data.decode import header_seconds, read_mono
 from unisono.data.sources.base import (
     COLUMNS,
+    DamagedFileError,
     SourceOptions,
     check_facts,
     facts,
     make_item,
+    set_name,
     split_named,
 )
 from unisono.data.sources.index import Index, index_path, kept_index, stamp_of
 from unisono.errors import AudioError, DataError, UnisonoError, require_extra
 
-# Encoded audio held of row groups read last, over all columns of one source.
+# Encoded audio of the row groups read last that a clip set holds.
 KEPT_BYTES = 256 << 20
 # Rows decoded at once while a large row group is passed through.
 BATCH_ROWS = 32
@@ -36,12 +38,12 @@ log = logging.getLogger(__name__)
 class ParquetSource:
     """Rows with `audio` (bytes, or a struct of `bytes` and `path`) and columns of facts.
 
-    Rows are read a row group at a time, the last groups are kept; a group larger than that is
-    passed through in small batches, which is slow but bounded. Lengths come from the audio's
+    Rows are read a row group at a time, and the last ones are `kept`; a group too large for that
+    is passed through in small batches, which is slow but bounded. Lengths come from the audio's
     headers, or from a `duration` column (seconds) when it agrees with the first header.
     """
 
-    def __init__(self, path: Path, options: SourceOptions) -> None:
+    def __init__(self, path: Path, options: SourceOptions, kept: KeptGroups) -> None:
         self.path = path
         self.column = options.audio or "audio"
         place = index_path(path, options.index)
@@ -57,14 +59,14 @@ class ParquetSource:
         for number, row in enumerate(index.rows):
             known = ({"split": split} if split else {}) | row["facts"]
             name = f"{path.name}/{row['name'] or number}"
-            self.items.append(make_item(name, row["duration"], known, options, path.stem))
-        self._reader = RowGroups(path, self.column)
+            self.items.append(make_item(name, row["duration"], known, options, set_name(path)))
+        self._kept = kept
 
     def read(self, index: int, offset: float, duration: float, rate: int) -> NDArray[np.float32]:
         """See `Source.read`."""
         group, row = self._rows[index]
         name = self.where(index)
-        audio = self._reader.value(group, row)
+        audio = self._kept.value(self.path, self.column, group, row)
         return read_mono(encoded(audio, self.path.parent, name), name, offset, duration, rate)
 
     def where(self, index: int) -> str:
@@ -132,64 +134,71 @@ class ParquetSource:
         return False
 
 
-class RowGroups:
-    """Values of one column by row group and row, with the groups read last kept.
+class KeptGroups:
+    """Columns of the row groups read last, of any number of files, up to `limit` bytes.
 
-    Safe for threads; a pickled copy starts without its kept groups.
+    Safe for threads; a pickled copy starts empty.
     """
 
-    _warned: bool
-
-    def __init__(self, path: Path, column: str, kept_bytes: int = KEPT_BYTES) -> None:
-        self.path, self.column, self.kept_bytes = path, column, kept_bytes
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self.limit = limit
         self._start()
 
-    def value(self, group: int, row: int) -> Any:
+    def value(self, path: Path, column: str, group: int, row: int) -> Any:
         """One value as Python has it: bytes, or a dict of `bytes` and `path`."""
-        with self._lock, _clear_errors(self.path):
-            kept = self._kept.get(group)
-            if kept is None:
-                with _opened(self.path) as file:
-                    size = file.metadata.row_group(group).total_byte_size
-                    if size > self.kept_bytes:
-                        return self._passed(file, group, row, size)
-                    columns = [self.column]
-                    kept = file.read_row_group(group, columns=columns, use_threads=False).column(0)
-                self._kept[group] = kept
-                while sum(part.nbytes for part in self._kept.values()) > self.kept_bytes:
-                    self._kept.popitem(last=False)
-            else:
-                self._kept.move_to_end(group)
-            return kept[row].as_py()
+        key = (path, column, group)
+        with self._lock:
+            values = self._groups.get(key)
+            if values is not None:
+                self._groups.move_to_end(key)
+        if values is None:
+            with _opened(path) as file, _clear_errors(path):
+                size = file.metadata.row_group(group).total_byte_size
+                if size > self.limit:
+                    return self._passed(file, path, column, group, row, size)
+                table = file.read_row_group(group, columns=[column], use_threads=False)
+            values = table.column(0)
+            self._keep(key, values)
+        return values[row].as_py()
 
-    def _passed(self, file: Any, group: int, row: int, size: int) -> Any:
-        if not self._warned:
-            self._warned = True
+    def kept_bytes(self) -> int:
+        """What the kept groups take."""
+        return sum(values.nbytes for values in self._groups.values())
+
+    def _keep(self, key: tuple[Path, str, int], values: Any) -> None:
+        with self._lock:
+            self._groups[key] = values
+            while self.kept_bytes() > self.limit:
+                self._groups.popitem(last=False)
+
+    def _passed(self, file: Any, path: Path, column: str, group: int, row: int, size: int) -> Any:
+        if path not in self._warned:
+            self._warned.add(path)
             log.warning(
                 "%s: row groups of %d MB make random reads slow; write it with small row groups, "
                 "or read it as hf:FOLDER",
-                self.path,
+                path,
                 size >> 20,
             )
         passed = 0
         for batch in file.iter_batches(
-            BATCH_ROWS, row_groups=[group], columns=[self.column], use_threads=False
+            BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False
         ):
             if row < passed + len(batch):
                 return batch.column(0)[row - passed].as_py()
             passed += len(batch)
-        raise DataError(f"{self.path}: row group {group} has no row {row}; was it changed?")
+        raise DataError(f"{path}: row group {group} has no row {row}; was it changed?")
 
     def _start(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, Any] = OrderedDict()
-        self._warned = False
+        self._groups: OrderedDict[tuple[Path, str, int], Any] = OrderedDict()
+        self._warned: set[Path] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "column": self.column, "kept_bytes": self.kept_bytes}
+        return {"limit": self.limit}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.limit = state["limit"]
         self._start()
 
 
@@ -230,4 +239,4 @@ def _clear_errors(path: Path) -> Iterator[None]:
         yield
     except (arrow.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
-        raise DataError(f"{path}: not a whole Parquet file ({reason})") from error
+        raise DamagedFileError(f"{path}: not a whole Parquet file ({reason})") from error

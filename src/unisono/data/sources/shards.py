@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from unisono.data.decode import AUDIO_SUFFIXES, header_seconds, read_mono
 from unisono.data.sources.base import (
+    DamagedFileError,
     SourceOptions,
     check_facts,
     facts,
     make_item,
+    set_name,
     split_named,
 )
 from unisono.data.sources.index import Index, index_path, kept_index, stamp_of
@@ -48,7 +50,7 @@ class TarSource:
         for row in index.rows:
             known = ({"split": split} if split else {}) | row["facts"]
             name = f"{path.name}/{row['name']}"
-            self.items.append(make_item(name, row["duration"], known, options, path.stem))
+            self.items.append(make_item(name, row["duration"], known, options, set_name(path)))
 
     def read(self, index: int, offset: float, duration: float, rate: int) -> NDArray[np.float32]:
         """See `Source.read`."""
@@ -106,7 +108,7 @@ def _look_through(path: Path) -> Index:
             except tarfile.TarError as error:
                 index.failures[str(path)] = f"{path}: the shard ends early or is damaged ({error})"
     except tarfile.TarError as error:
-        raise DataError(
+        raise DamagedFileError(
             f"{path}: not a plain tar file ({error}); compressed shards cannot be read at random, "
             "unpack them to .tar"
         ) from error
