@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,17 @@ class EncoderOptions(Section):
     """First step with the quantizer; from the run's length on: a stage without it."""
     ctc_weight: float = Field(1.0, ge=0)
     mel_weight: float = Field(3.0, ge=0)
+    text_weight: float = Field(0.0, ge=0)
+    """Cross-entropy of Whisper's text decoder on the true text, where there is one."""
+    distill_weight: float = Field(0.0, ge=0)
+    """Divergence of the text decoder from the untouched Whisper on the teacher's own transcript
+    (speech without text); made once, kept in `teacher` in the cache folder (or the run's)."""
+    distill_transcribed: bool = False
+    """Let the teacher follow the true text too, where there is one."""
+    text_decoder: Literal["frozen", "trained"] = "frozen"
+    """Whether Whisper's text decoder, with which it starts, is trained too."""
+    text_share: float = Field(1.0, gt=0, le=1)
+    """Share of the sequences that the text decoder reads at a step, drawn anew each time."""
     phoneme_head: dict[str, Any] = Field(default_factory=dict)
     mel_head: dict[str, Any] = Field(default_factory=dict)
 

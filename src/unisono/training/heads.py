@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer
 
+from unisono.uniaudio.text_decoder import TextDecoder
+
 
 class PhonemeHead(nn.Module):
     """Quantized states → phoneme logits for CTC: projection, Transformer layers, linear (ours).
@@ -33,6 +35,48 @@ class PhonemeHead(nn.Module):
         x = x + self.position(x.transpose(1, 2)).transpose(1, 2)
         x = run_layers(self.layers, x, mask)
         return F.log_softmax(self.outward(self.norm(x)), dim=-1)
+
+
+class EncoderTop(nn.Module):
+    """The encoder layers above the quantizer, and the final LayerNorm, for text supervision.
+
+    An encoder-only model has none, but Whisper's text decoder expects what comes out of them.
+    Every frame sees every frame, also above a causal encoder: nothing of this is kept (ours).
+
+    Args:
+        config: of the Whisper model; first: number of the first layer (1-based).
+    """
+
+    def __init__(self, config: WhisperConfig, first: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            WhisperEncoderLayer(config) for _ in range(first, config.encoder_layers + 1)
+        )
+        self.layer_norm = nn.LayerNorm(config.d_model)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """`states [B, T, D]`, `mask [B, T]` → what the text decoder attends to `[B, T, D]`."""
+        return self.layer_norm(run_layers(self.layers, states, mask))
+
+
+class TextReader(nn.Module):
+    """Whisper's text decoder with its output layer, at chosen positions only.
+
+    Args:
+        decoder: its output layer is its embedding, as in Whisper.
+    """
+
+    def __init__(self, decoder: TextDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, ids: Tensor, states: Tensor, mask: Tensor, chosen: Tensor) -> Tensor:
+        """Logits `[N, vocabulary]` of the tokens after the N `chosen [R, L]` of `ids [R, L]`.
+
+        `states [R, T, D]` and `mask [R, T]` are what the decoder hears.
+        """
+        hidden, _ = self.decoder(ids, states, mask)
+        return F.linear(hidden[chosen], self.decoder.embed_tokens.weight)
 
 
 def transformer(width: int, layers: int) -> nn.ModuleList:

@@ -53,13 +53,14 @@ def ctc_per_symbol(
     """CTC of each item divided by its length, summed over items; and the count of items.
 
     `scores [N, T, symbols + 1]` are log probabilities (0: blank) with `frames [N]` real ones;
-    `targets` holds all items' symbols in a row, `lengths [N]` how many each has (at least 1).
-    An item that cannot be aligned counts as 0.
+    `targets` holds all items' symbols in a row, `lengths [N]` how many each has. An item of none
+    is not counted; one that cannot be aligned counts as 0.
     """
     each = F.ctc_loss(
         scores.transpose(0, 1), targets, frames, lengths, reduction="none", zero_infinity=True
     )
-    return (each / lengths).sum(), len(lengths)
+    counted = lengths > 0
+    return (each * counted / lengths.clamp(min=1)).sum(), int(counted.sum())
 
 
 def discriminator_loss(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
@@ -80,3 +81,25 @@ def feature_matching(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
         for r, m in zip(real, made, strict=True)
     ]
     return torch.stack(terms).mean()
+
+
+def label_errors(logits: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+    """Cross-entropy of `logits [N, V]` against `labels [N]`, summed, and their count."""
+    return F.cross_entropy(logits.float(), labels, reduction="sum"), len(labels)
+
+
+def best_divergence(logits: Tensor, best: Tensor, shares: Tensor) -> tuple[Tensor, int]:
+    """Kullback-Leibler divergence from a teacher of whom only the best classes are known.
+
+    `best [N, k]` are classes, `shares [N, k]` the teacher's probabilities of them. What is left
+    of 1 is taken as one further class, of teacher and student (`logits [N, V]`) alike, so that
+    the divergence is 0 only where they agree. Summed over N, and N.
+    """
+    scores = logits.float().log_softmax(-1).gather(-1, best)
+    shares = shares.float()
+    # Rounding may leave nothing, or less, of either.
+    rest = (1 - shares.sum(-1)).clamp(min=1e-6)
+    student_rest = (1 - scores.exp().sum(-1)).clamp(min=1e-6)
+    known = torch.xlogy(shares, shares) - shares * scores
+    other = rest * (rest.log() - student_rest.log())
+    return (known.sum(-1) + other).sum(), len(logits)

@@ -30,23 +30,20 @@ class Inventory:
     def __len__(self) -> int:
         return len(self.symbols)
 
-    def batch(
-        self, texts: Sequence[str], frames: Sequence[int], device: torch.device
-    ) -> PhonemeBatch:
+    def batch(self, texts: Sequence[str], frames: Sequence[int]) -> PhonemeBatch:
         """Targets of a batch's phoneme strings; items without any, or without room, are left out.
 
-        Symbols that are not in the inventory are passed over.
+        Symbols that are not in the inventory are passed over. Of several processes each must run
+        the head, so a batch without any target has one row in which nothing is to be read.
         """
         targets = [[self._number[c] for c in text if c in self._number] for text in texts]
         rows = [n for n, target in enumerate(targets) if 0 < len(target) < frames[n]]
+        symbols = [symbol for n in rows for symbol in targets[n]]
+        lengths = [len(targets[n]) for n in rows]
         return PhonemeBatch(
-            rows=torch.tensor(rows, dtype=torch.long, device=device),
-            symbols=torch.tensor(
-                [s for n in rows for s in targets[n]], dtype=torch.long, device=device
-            ),
-            lengths=torch.tensor(
-                [len(targets[n]) for n in rows], dtype=torch.long, device=device
-            ),
+            rows=torch.tensor(rows or [0]),
+            symbols=torch.tensor(symbols, dtype=torch.long),
+            lengths=torch.tensor(lengths or [0]),
         )
 
 
@@ -57,7 +54,10 @@ def sequence_phonemes(items: Sequence[ManifestItem]) -> str:
 
 
 def reading_errors(scores: Tensor, mask: Tensor, targets: PhonemeBatch) -> int:
-    """Edits between greedy CTC readings of `scores [N, T, symbols + 1]` and the targets."""
+    """Edits between greedy CTC readings of `scores [N, T, symbols + 1]` and the targets.
+
+    An item without targets is not read.
+    """
     wrong = 0
     for row, real, target in zip(
         scores.argmax(-1),
@@ -65,6 +65,8 @@ def reading_errors(scores: Tensor, mask: Tensor, targets: PhonemeBatch) -> int:
         targets.symbols.split(targets.lengths.tolist()),
         strict=True,
     ):
+        if not len(target):
+            continue
         read = torch.unique_consecutive(row[: int(real)])
         wrong += edit_distance(read[read > 0].tolist(), target.tolist())
     return wrong

@@ -19,12 +19,15 @@ from unisono.errors import DataError
 from unisono.training.cache import JoinedCache, StateCache, write_cache
 from unisono.training.config import TrainConfig
 from unisono.training.encoder_options import EncoderOptions
+from unisono.training.prefetch import to_device
 from unisono.training.world import World
 from unisono.uniaudio import LogMelFeatures, UniAudioEncoder
 from unisono.uniaudio.encoder import EncoderState
 
 LONGEST_SECONDS = 30
 """What Whisper's encoder takes; longer sequences are cut."""
+
+_CPU = torch.device("cpu")
 
 # Options that change nothing below the quantizer and SAE, so that cached states stay good.
 _ABOVE = frozenset(
@@ -70,7 +73,9 @@ class Sequences(Protocol):
     def items(self, index: int) -> list[ManifestItem]:
         """The clips of a sequence."""
 
-    def inputs(self, indices: Sequence[int], device: torch.device) -> EncoderInputs:
+    def inputs(
+        self, indices: Sequence[int], device: torch.device = _CPU
+    ) -> EncoderInputs:
         """A batch of sequences."""
 
     def wave(self, index: int) -> np.ndarray:
@@ -101,7 +106,9 @@ class CachedSequences:
         part, _ = self.cache.locate(index)
         return _read(self.clip_sets[part], self.cache.sequences[index].clips)
 
-    def inputs(self, indices: Sequence[int], device: torch.device) -> EncoderInputs:
+    def inputs(
+        self, indices: Sequence[int], device: torch.device = _CPU
+    ) -> EncoderInputs:
         """States of a batch of sequences, from the cache."""
         lengths = [self.cache.sequences[i].frames for i in indices]
 
@@ -110,12 +117,12 @@ class CachedSequences:
             for row, index in zip(rows, indices, strict=True):
                 states = self.cache.read(name, index)
                 row[: len(states)] = torch.from_numpy(states)
-            return rows.to(device)
+            return rows
 
-        mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long().to(device)
+        mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
         shallow = padded("shallow") if "shallow" in self.cache.widths else None
         state = EncoderState(padded("hidden"), mask, self._layer, shallow, pooled=self._pooled)
-        return EncoderInputs(state, None, None, padded("mel"), mask)
+        return to_device(EncoderInputs(state, None, None, padded("mel"), mask), device)
 
 
 class LiveSequences:
@@ -146,17 +153,20 @@ class LiveSequences:
         part, clips = self.places[index]
         return _read(self.clip_sets[part], clips)
 
-    def inputs(self, indices: Sequence[int], device: torch.device) -> EncoderInputs:
+    def inputs(
+        self, indices: Sequence[int], device: torch.device = _CPU
+    ) -> EncoderInputs:
         """Features of a batch of sequences."""
         features, mask = self.features([self.wave(index) for index in indices], self.multiple)
         tokens = features.shape[2] // self.multiple
-        return EncoderInputs(
+        inputs = EncoderInputs(
             state=None,
-            features=features.to(device),
-            feature_mask=mask.to(device),
-            mel=features.transpose(1, 2).reshape(len(indices), tokens, -1).to(device),
-            mask=mask[:, :: self.multiple].to(device),
+            features=features,
+            feature_mask=mask,
+            mel=features.transpose(1, 2).reshape(len(indices), tokens, -1),
+            mask=mask[:, :: self.multiple],
         )
+        return to_device(inputs, device)
 
 
 def open_sequences(
@@ -188,12 +198,17 @@ def cached_states(
     assert options.cache is not None
     world = world or World()
     named = _clip_sets(config, split)
-    folders = [options.cache / f"{Path(manifest).stem}-{split}" for manifest, _ in named]
+    folders = [options.cache / f"{_stem(manifest)}-{split}" for manifest, _ in named]
     if world.main:
         for folder, (_, clips) in zip(folders, named, strict=True):
             _fill_cache(folder, encoder, options, config, clips)
     world.wait()
     return JoinedCache([StateCache(folder) for folder in folders]), [clips for _, clips in named]
+
+
+def _stem(source: str) -> str:
+    """Name of a source `PATH?key=value…` without folder, ending and what is said of it."""
+    return Path(source.partition("?")[0]).stem
 
 
 def _clip_sets(config: TrainConfig, split: str) -> list[tuple[str, ClipSet]]:

@@ -1,9 +1,10 @@
 """Stage: encoder, without its quantizer and then with it.
 
-The tokens are trained by what has to be read from them: phonemes by CTC where text exists and
-mel frames everywhere (both ours). The first steps, or a first run, go without the quantizer, then
-k-means starts the codebook (paper section 3.3: two stages). Frozen lower layers are run once and
-cached; a second run with `start_from` and without a cache trains them all.
+The tokens are trained by what has to be read from them: text by Whisper's decoder (the paper's
+supervision), phonemes by CTC where they are known, and mel frames everywhere (both ours). The
+first steps, or a first run, go without the quantizer, then k-means starts the codebook (paper
+section 3.3: two stages). Frozen lower layers are run once and cached; a second run with
+`start_from` and without a cache trains them all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +26,9 @@ from unisono.training.encoder_start import as_stored, build_encoder, start_from
 from unisono.training.heads import PhonemeHead
 from unisono.training.losses import ctc_per_symbol, masked_l1
 from unisono.training.phonemes import Inventory, PhonemeBatch, reading_errors, sequence_phonemes
+from unisono.training.prefetch import to_device
 from unisono.training.states import EncoderInputs, Sequences, cached_states, open_sequences
+from unisono.training.text_supervision import TextBatch, TextSupervision, TextTarget
 from unisono.training.world import World
 from unisono.uniaudio.encoder import EncoderState
 
@@ -42,6 +46,7 @@ class EncoderBatch:
 
     inputs: EncoderInputs
     phonemes: PhonemeBatch
+    text: TextBatch | None
     seconds: float
 
 
@@ -82,6 +87,9 @@ class EncoderTask:
             "phoneme_head": self.phoneme_head,
             "mel_head": self.mel_head,
         }
+        self.text, self.texts = self._open_text()
+        if self.text is not None:
+            self.modules |= self.text.modules
         self.players = {"encoder": tuple(self.modules)}
         self._started = False
         if self.options.start_from is not None:
@@ -93,12 +101,13 @@ class EncoderTask:
 
     def batch(self, step: int) -> EncoderBatch:
         """This process's sequences of the step."""
-        return self._collate("train", self.plan(self.world.position(step)))
+        position = self.world.position(step)
+        return self._collate("train", self.plan(position), (self.config.seed, position))
 
     def losses(
         self, batch: EncoderBatch, step: int
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
-        """Mel + CTC + commitment; the quantizer joins at `quantize_from`."""
+        """All losses that have a weight; the quantizer joins at `quantize_from`."""
         quantize = self.encoder.quantizer is not None and step >= self.options.quantize_from
         if quantize and not self._started:
             self._start_codebook(step)
@@ -106,11 +115,10 @@ class EncoderTask:
             module.train()
         unfrozen = self.options.unfreeze_from
         state = self._run(batch.inputs, quantize, unfrozen is not None and step >= unfrozen)
-        terms = self._terms(batch, state)
-        loss = terms["mel"].total.new_zeros(())
-        for name, term in terms.items():
-            loss = loss + self._weights[name] * self.world.mean(term.total, term.count)
-        figures = self._joint(terms)
+        loss, figures = self._mean(self._terms(batch, state))
+        if state.quantizer_loss is not None:  # the quantizer takes the joint mean itself
+            loss = loss + state.quantizer_loss
+            figures["commit"] = state.quantizer_loss.item()
         if state.token_ids is not None:
             figures |= self._usage(state.token_ids, batch.inputs.mask)
         yield "encoder", loss, figures
@@ -125,13 +133,13 @@ class EncoderTask:
         errors = symbols = 0
         indices = list(range(len(self.sequences["valid"].seconds)))
         for first in range(0, len(indices), _VALID_BATCH):
-            batch = self._collate("valid", indices[first : first + _VALID_BATCH])
+            chosen = indices[first : first + _VALID_BATCH]
+            batch = to_device(self._collate("valid", chosen, (first,)), self.world.device)
             state = self._run(batch.inputs, self._started)
             found.append(self._terms(batch, state))
-            if len(batch.phonemes.rows):
-                scores, frames = self._phoneme_scores(batch, state)
-                errors += reading_errors(scores, frames, batch.phonemes)
-                symbols += len(batch.phonemes.symbols)
+            scores, frames = self._phoneme_scores(batch, state)
+            errors += reading_errors(scores, frames, batch.phonemes)
+            symbols += len(batch.phonemes.symbols)
             if state.token_ids is not None:
                 counts += code_counts(state.token_ids, len(counts), state.mask).cpu()
         figures = _means(found)
@@ -152,15 +160,34 @@ class EncoderTask:
         self._started = state["started"]
         self._recent = state.get("recent", self._recent)
 
-    def _collate(self, split: str, indices: Sequence[int]) -> EncoderBatch:
+    def _open_text(
+        self,
+    ) -> tuple[TextSupervision | None, dict[str, list[TextTarget | None]]]:
+        """Text supervision if it has a weight, and the texts of all sequences."""
+        o = self.options
+        if not (o.text_weight or o.distill_weight):
+            return None, {}
+        text = TextSupervision(o, self.encoder.config, self.config.out, self.world)
+        texts = {split: text.targets(found) for split, found in self.sequences.items()}
+        text.done_teaching()
+        return text, texts
+
+    def _collate(
+        self, split: str, indices: Sequence[int], seed: tuple[int, ...] = (0, 0)
+    ) -> EncoderBatch:
+        """Inputs and targets on the CPU; `seed` draws the sequences that have their text read."""
         sequences = self.sequences[split]
-        device = next(self.encoder.parameters()).device
-        inputs = sequences.inputs(indices, device)
-        texts = [self.phonemes[split][i] for i in indices]
-        frames = inputs.mask.sum(1).tolist()
+        inputs = sequences.inputs(indices)
+        phonemes = [self.phonemes[split][i] for i in indices]
+        text = None
+        if self.text is not None:
+            drawn = np.random.default_rng(seed).random(len(indices)) < self.options.text_share
+            texts = [self.texts[split][i] for i in indices]
+            text = self.text.batch([t if d else None for t, d in zip(texts, drawn, strict=True)])
         return EncoderBatch(
             inputs=inputs,
-            phonemes=self.inventory.batch(texts, frames, device),
+            phonemes=self.inventory.batch(phonemes, inputs.mask.sum(1).tolist()),
+            text=text,
             seconds=sum(sequences.seconds[i] for i in indices),
         )
 
@@ -184,47 +211,44 @@ class EncoderTask:
             encoder.quantizer = quantizer
 
     def _terms(self, batch: EncoderBatch, state: EncoderState) -> dict[str, Term]:
-        """All losses as sums over this process's part, `gate` for its figure alone."""
-        inputs = batch.inputs
-        states = _read_states(state)
-        mel = self.mel_head(states, inputs.mask)
-        terms = {"mel": Term(*masked_l1(mel, inputs.mel, inputs.mask))}
-        if len(batch.phonemes.rows):
-            scores, mask = self._phoneme_scores(batch, state)
-            targets = batch.phonemes
-            terms["ctc"] = Term(
-                *ctc_per_symbol(scores, mask.sum(1), targets.symbols, targets.lengths)
-            )
-        else:
-            terms["ctc"] = _nothing(self.phoneme_head)
-        frames = inputs.mask.sum()
-        if state.quantizer_loss is not None:
-            terms["commit"] = Term(state.quantizer_loss * frames, frames)
+        """Losses (and `gate`, a figure alone) as sums over this process's part."""
+        inputs, targets = batch.inputs, batch.phonemes
+        mel = self.mel_head(_read_states(state), inputs.mask)
+        scores, mask = self._phoneme_scores(batch, state)
+        terms = {
+            "mel": Term(*masked_l1(mel, inputs.mel, inputs.mask)),
+            "ctc": Term(*ctc_per_symbol(scores, mask.sum(1), targets.symbols, targets.lengths)),
+        }
+        if self.text is not None and batch.text is not None:
+            found = self.text.losses(self.encoder, state, batch.text)
+            terms |= {name: Term(*term) for name, term in found.items()}
         if state.gate_mean is not None:
+            frames = inputs.mask.sum()
             terms["gate"] = Term(state.gate_mean * frames, frames)
         return terms
 
-    @property
-    def _weights(self) -> dict[str, float]:
+    def _mean(self, terms: dict[str, Term]) -> tuple[Tensor, dict[str, float]]:
+        """The weighted loss, and figures of what any process has; see `World.mean`."""
         o = self.options
-        return {"mel": o.mel_weight, "ctc": o.ctc_weight, "commit": 1.0, "gate": 0.0}
+        weights = {
+            "mel": o.mel_weight,
+            "ctc": o.ctc_weight,
+            "text": o.text_weight,
+            "distill": o.distill_weight,
+        }
+        totals = torch.stack([term.total.float() for term in terms.values()])
+        counts = torch.stack([torch.as_tensor(term.count).to(totals) for term in terms.values()])
+        counts = self.world.sum(counts)
+        means = totals * (self.world.size / counts.clamp(min=1e-9))
+        loss = (means * totals.new_tensor([weights.get(name, 0.0) for name in terms])).sum()
+        parts = zip(terms, means.tolist(), counts.tolist(), strict=True)
+        return loss, {name: mean for name, mean, count in parts if count}
 
     def _phoneme_scores(self, batch: EncoderBatch, state: EncoderState) -> tuple[Tensor, Tensor]:
         """Log probabilities and mask of the items that have phonemes."""
         rows = batch.phonemes.rows
         mask = batch.inputs.mask[rows]
         return self.phoneme_head(_read_states(state)[rows], mask), mask
-
-    def _joint(self, terms: dict[str, Term]) -> dict[str, float]:
-        """Means over all processes, of what any of them has."""
-        sums = torch.stack([term.total.detach().float() for term in terms.values()])
-        counts = torch.stack([torch.as_tensor(term.count).to(sums) for term in terms.values()])
-        sums, counts = self.world.sum(torch.stack([sums, counts])).tolist()
-        return {
-            name: total / count
-            for name, total, count in zip(terms, sums, counts, strict=True)
-            if count
-        }
 
     def _usage(self, ids: Tensor, mask: Tensor) -> dict[str, float]:
         """Codes of the joint batch, and the share of all codes that occurred lately."""
@@ -242,26 +266,20 @@ class EncoderTask:
         assert quantizer is not None
         found: list[Tensor] = []
         wanted = _STATES_A_CODE * quantizer.codes
-        first = step * self.world.size
+        first = self.world.batches(step)
         while sum(map(len, found)) < wanted and len(found) < 1000:
-            batch = self._collate("train", self.plan(first + len(found)))
-            found.append(self._run(batch.inputs, False).hidden[batch.inputs.mask.bool()])
+            chosen = self.plan(first + len(found))
+            inputs = self.sequences["train"].inputs(chosen, self.world.device)
+            found.append(self._run(inputs, False).hidden[inputs.mask.bool()])
         generator = torch.Generator().manual_seed(self.config.seed)
-        quantizer.init_from(torch.cat(found)[:wanted], iterations=8, generator=generator)
-        if self.world.size > 1:
-            quantizer.set_codebook(self.world.broadcast(quantizer.codebook.weight))
+        states = torch.cat(found)[:wanted]
+        quantizer.init_from(states, iterations=8, generator=generator, reducer=self.world)
         self._started = True
 
 
 def _read_states(state: EncoderState) -> Tensor:
     """What the heads read: the code vectors, or the states where there are none."""
     return state.hidden if state.quantized is None else state.quantized
-
-
-def _nothing(head: nn.Module) -> Term:
-    """A term of no items; its gradients are zeros, so that all processes have the same ones."""
-    touched = [parameter.sum() for parameter in head.parameters() if parameter.requires_grad]
-    return Term(0.0 * torch.stack(touched).sum(), 0)
 
 
 def _means(found: Sequence[dict[str, Term]]) -> dict[str, float]:
