@@ -10,7 +10,7 @@ split eval, where the manifest holds them; and the purity of token histograms ov
 sounds of split eval. Other groups instead of these, or none:
 
     python benchmarks/quality.py --data CORPUS/eval.jsonl \\
-        --group german=source:asterisk-prompt-de,language:de,clips:10 --group music=kind:music
+        --group italian=source:asterisk-it-menardi-8k,clips:40 --group music=kind:music
     python benchmarks/quality.py --data CORPUS/eval.jsonl --no-groups
 
 Another main group:

@@ -12,9 +12,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("vocoder", "pitch", "encoder", "flow")
+VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
+VOICE_SECONDS = 60.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     if "model" in parts:
         from unisono.training.export import assemble
 
+        manifests = out / "corpus" / "manifests"
         runs = out / "runs"
         folder = assemble(
             runs / "mini-encoder",
@@ -49,9 +53,25 @@ def main(arguments: list[str] | None = None) -> int:
             vocoder_run=runs / "mini-vocoder",
             pitch_run=runs / "mini-pitch",
             decoding={"steps": 3, "solver": "euler", "guidance": 0.3, "start": 0.7},
+            voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )
         print(folder)
     return 0
+
+
+def _voice(manifest: Path) -> Any:
+    """A minute of a source's speaker at natural speed, 16 kHz."""
+    import torch
+
+    from unisono.data.dataset import ClipSet
+
+    clips = ClipSet([manifest])
+    waves, seconds = [], 0.0
+    for index, item in enumerate(clips.items):
+        if "*" not in item.speaker and seconds < VOICE_SECONDS:
+            waves.append(torch.from_numpy(clips.read(index)))
+            seconds += item.duration
+    return torch.cat(waves)
 
 
 def _run(folder: Path, *arguments: str) -> None:

@@ -1,7 +1,8 @@
 """What a tokenizer keeps of one group of clips: words, opinion score, intelligibility, mel, codes.
 
 Three versions of each clip are scored: the original, copy-synthesis (the true mel through the
-model's own vocoder: what its tokens could reach at best) and the reconstruction from tokens.
+model's own vocoder: what its tokens could reach at best) and the reconstruction from tokens; where
+the model's tokens leave the voice open, also the reconstruction told the original's voice.
 Of music and sounds only the mel distance and the codes are measured: the other scores are made
 for speech.
 """
@@ -30,7 +31,8 @@ from unisono.tokenizer import AudioTokenizer
 from unisono.tokens import AudioTokens
 
 Score = Callable[[Audio], float]
-VERSIONS = ("original", "copy", "reconstruction")
+VERSIONS = ("original", "copy", "own voice", "reconstruction")
+"""In the order of tables; "own voice" only for models that take one."""
 
 
 @dataclass
@@ -166,10 +168,12 @@ def _versions(
         versions["copy"] = copy_synthesis(tokenizer, clip.audio, seed)
     except MetricError as error:
         versions["copy"] = str(error)
-    middle = time.perf_counter()
+    if tokenizer.voices:
+        versions["own voice"] = tokenizer.decode(codes, seed=seed, voice=clip.audio)
+    end = time.perf_counter()
     versions["reconstruction"] = tokenizer.decode(codes, seed=seed)
-    times["copy"] += middle - began
-    times["decode"] += time.perf_counter() - middle
+    times["copy"] += end - began
+    times["decode"] += time.perf_counter() - end
     return versions
 
 
@@ -217,13 +221,15 @@ def _figure(metric: str, original: Audio, audio: Audio, mos: Score | None) -> Fi
 def _overall(results: Sequence[ClipResult], speech: bool) -> dict[str, dict[str, Figure]]:
     """Means of the figures, and the corpus word and character error rates."""
     figures: dict[str, dict[str, Figure]] = {"wer": {}, "cer": {}} if speech else {}
+    found = {version for result in results for version in result.figures["mel_distance"]}
+    made = [version for version in VERSIONS[1:] if version in found]
     for name in figures:
-        for version in VERSIONS[1:]:
+        for version in made:
             counts = [result.errors if name == "wer" else result.characters for result in results]
             counted = [by[version] for by in counts if version in by]
             figures[name][version] = _rate(counted, len(results))
     for metric in metrics(speech):
-        versions = VERSIONS if metric == "dnsmos" else VERSIONS[1:]
+        versions = ["original", *made] if metric == "dnsmos" else made
         figures[metric] = {
             version: mean([result.figures[metric][version] for result in results])
             for version in versions

@@ -149,8 +149,9 @@ class FlowTask:
         made = self.flow.mel(batch.tokens, lengths=batch.token_lengths, speaker=batch.voice)
         found: dict[str, Sample] = {}
         for i, frames in enumerate(batch.mel_lengths.tolist()):
-            found[f"{i + 1}-real"] = Sample(None, rate, batch.mel[i, :, :frames])
-            found[f"{i + 1}-made"] = Sample(None, rate, made[i, :, :frames])
+            seconds = frames * self.mel.config.hop / rate
+            for name, mel in (("real", batch.mel), ("made", made)):
+                found[f"{i + 1}-{name}"] = Sample(None, rate, mel[i, :, :frames], seconds=seconds)
         return found
 
     def _on_device(self, batch: MelBatch) -> MelBatch:
