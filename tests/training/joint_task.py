@@ -1,4 +1,4 @@
-"""A small stage with everything that processes share; run as a script, it trains one process.
+"""A small stage with everything that processes share; as a script, one process of several runs.
 
 `joint` batches are put together into one, so that one process can see what several would.
 """
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
+from unisono.errors import DataError
 from unisono.quantize import VectorQuantizer
+from unisono.quantize.vector import Quantized
 from unisono.training.config import TrainConfig
 from unisono.training.loop import train
 from unisono.training.parallel import close_world, open_world
@@ -29,6 +32,18 @@ class Frames:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Options:
+    dropout: float = 0.0
+    overflow: int = -1
+    """Step at which the critic's loss is infinite."""
+    even: bool = False
+    """All frames real, all rows labelled, no quantizer: equal shares of the joint batch."""
+    critic_every: int = 2
+    fails_at: int = -1
+    """Position whose data cannot be read."""
+
+
 class Coder(nn.Module):
     """Layers in a row, called by a method that is not forward; a quantizer at the end."""
 
@@ -39,10 +54,12 @@ class Coder(nn.Module):
         self.quantizer = VectorQuantizer(CODES, DIM, decay=0.7, restart_interval=2, scale=3.0)
         self.quantizer.set_codebook(torch.randn(CODES, DIM) * torch.arange(CODES)[:, None])
 
-    def run_layers(self, states, mask, world):
+    def run_layers(self, states, mask, world, quantize=True):
         hidden = self.inner(states)
         for layer in self.layers:
             hidden = hidden + layer(hidden).tanh()
+        if not quantize:
+            return Quantized(hidden, mask.long(), hidden.new_zeros(()))
         return self.quantizer(hidden, mask, world)
 
 
@@ -50,8 +67,7 @@ class JointTask:
     def __init__(self, config, world=None, joint=1):
         self.world = world or World()
         self.joint = joint
-        self.dropout = config.options.get("dropout", 0.0)
-        self.overflow = config.options.get("overflow", -1)
+        self.options = Options(**config.options)
         torch.manual_seed(config.seed)
         self.modules = {
             "coder": Coder(),
@@ -72,28 +88,33 @@ class JointTask:
 
     def _part(self, position):
         """Two rows of nine frames; how many are real, and which are labelled, varies."""
+        if position == self.options.fails_at:
+            raise DataError(f"position {position}: broken; mend it")
+        even = self.options.even
         generator = torch.Generator().manual_seed(1000 + position)
-        lengths = torch.randint(1, 10, (2, 1), generator=generator)
+        lengths = (
+            torch.full((2, 1), 9) if even else torch.randint(1, 10, (2, 1), generator=generator)
+        )
         return Frames(
             torch.randn(2, 9, 4, generator=generator),
             (torch.arange(9) < lengths).float(),
-            torch.full((2,), float(position % 2 == 0)),
+            torch.full((2,), float(even or position % 2 == 0)),
             float(lengths.sum()),
         )
 
     def losses(self, batch, step):
         coder, head, rare, critic = self.modules.values()
         coder.train()
-        out = coder.run_layers(batch.states, batch.mask, self.world)
-        made = nn.functional.dropout(head(out.vectors), self.dropout)
+        out = coder.run_layers(batch.states, batch.mask, self.world, not self.options.even)
+        made = nn.functional.dropout(head(out.vectors), self.options.dropout)
         count = batch.mask.sum()
 
         def over_frames(values):
             return self.world.mean((values * batch.mask).sum(), count)
 
-        if step % 2 == 0:
+        if step % self.options.critic_every == 0:
             judged = critic(made.detach())[..., 0] - critic(batch.states)[..., 0]
-            factor = float("inf") if step == self.overflow else 1.0
+            factor = float("inf") if step == self.options.overflow else 1.0
             yield "critic", over_frames(judged.square() + judged) * factor, {}
         loss = over_frames((made - batch.states).square().mean(-1))
         rows = batch.labelled.bool()
@@ -117,7 +138,10 @@ class JointTask:
         return {"error": (head(out.vectors) - batch.states).square().mean().item()}
 
     def extra_state(self):
-        return {}
+        """How many numbers of the layers' weights lie in this process."""
+        weights = [layer.weight for layer in self.modules["coder"].layers]
+        local = [w.to_local() if isinstance(w, DTensor) else w for w in weights]
+        return {"held": sum(w.numel() for w in local)}
 
     def load_extra_state(self, state):
         pass
@@ -150,5 +174,6 @@ def run(out, joint=1, **changes):
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], **json.loads(sys.argv[2]))
+    for out, changes in json.loads(sys.argv[1]):
+        run(out, **changes)
     close_world()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 from debug_runs import CONFIGS, overrides
-from joint_task import CODES, run
+from joint_task import CODES, DIM, run
 
+from unisono.errors import ConfigError
 from unisono.training.config import load_config
 from unisono.training.loop import train
 from unisono.training.state import load_checkpoint
@@ -25,8 +27,12 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 
 def launch(processes, *command):
+    return start([*TORCHRUN, processes, *command])
+
+
+def start(command):
     return subprocess.Popen(
-        [*TORCHRUN, str(processes), *map(str, command)],
+        list(map(str, command)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -40,9 +46,10 @@ def finish(process):
     return out
 
 
-def together(out, processes=2, **changes):
-    finish(launch(processes, SCRIPT, out, json.dumps(changes)))
-    return load_checkpoint(out)
+def together(runs):
+    """Two processes do these `{folder: changes}` one after the other."""
+    todo = [(str(folder), changes) for folder, changes in runs.items()]
+    finish(launch(2, SCRIPT, json.dumps(todo)))
 
 
 def lines(run_folder):
@@ -60,16 +67,40 @@ def assert_close(a, b, place=""):
         assert a == b or a == pytest.approx(b), place
 
 
+SHARDED = {"sharding": "full", "average": 0.9, "save_every": 2, "keep": 3, "steps": 4}
+RUNS = {
+    "plain": {},
+    "random": {"options": {"dropout": 0.3}, "average": 0.9, "keep": 3},
+    "overflow": {"options": {"overflow": 4}},
+    "sharded": SHARDED,
+    "sharded-windows": {**SHARDED, "accumulate": 2, "options": {"even": True, "critic_every": 1}},
+    "sharded-bf16": {**SHARDED, "precision": "bf16"},
+}
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    out = tmp_path_factory.mktemp("two") / "run"
-    return together(out), out
+    folder = tmp_path_factory.mktemp("two")
+    together({folder / name: changes for name, changes in RUNS.items()})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def resumed(two, tmp_path_factory):
+    """Runs that lost their last checkpoint and were started again."""
+    folder = tmp_path_factory.mktemp("resumed")
+    for name in ("random", "sharded"):
+        shutil.copytree(two / name, folder / name)
+        newest = max((folder / name / "checkpoints").iterdir())
+        (newest / "state.pt").write_bytes(b"torn")
+        assert load_checkpoint(folder / name)["step"] < RUNS[name].get("steps", 8)
+    together({folder / name: RUNS[name] for name in ("random", "sharded")})
+    return folder
 
 
 def test_two_processes_train_as_one_with_the_joint_batch(two, tmp_path):
-    shared, folder = two
     run(tmp_path / "one", joint=2)
-    single = load_checkpoint(tmp_path / "one")
+    shared, single = load_checkpoint(two / "plain"), load_checkpoint(tmp_path / "one")
     assert shared["step"] == single["step"] == 8
     assert_close(shared["modules"], single["modules"])
     for name in ("coder", "critic"):
@@ -80,34 +111,65 @@ def test_two_processes_train_as_one_with_the_joint_batch(two, tmp_path):
         *(
             {line["step"]: [line["coder/loss"], line["coder/norm"]]
              for line in lines(place) if "coder/loss" in line}
-            for place in (folder, tmp_path / "one")
+            for place in (two / "plain", tmp_path / "one")
         )
     )  # fmt: skip
 
 
 def test_one_process_speaks_for_all(two):
-    shared, folder = two
-    found = [line for line in lines(folder) if "coder/loss" in line]
+    found = [line for line in lines(two / "plain") if "coder/loss" in line]
     assert [line["step"] for line in found] == list(range(1, 9))
     # Position 2 * step is labelled, the other process's is not: the mean is over one.
     assert all(line["labelled"] == 2 for line in found)
-    assert json.loads((folder / "environment.json").read_text())["processes"] == 2
-    assert len(shared["other_rng"]) == 1
-    assert not torch.equal(shared["rng"]["torch"], shared["other_rng"][0]["torch"])
+    assert json.loads((two / "plain" / "environment.json").read_text())["processes"] == 2
+    state = load_checkpoint(two / "plain")
+    assert len(state["other_rng"]) == 1
+    assert not torch.equal(state["rng"]["torch"], state["other_rng"][0]["torch"])
 
 
-def test_a_stopped_run_goes_on_with_every_generator_where_it_was(tmp_path):
-    """Dropout draws from each process's own generator."""
-    options = {"options": {"dropout": 0.3}, "average": 0.9, "keep": 3}
-    straight = together(tmp_path / "straight", **options)
-    together(tmp_path / "broken", **options)
-    for step in (8,):
-        folder = tmp_path / "broken" / "checkpoints" / f"step-{step:08d}"
-        (folder / "state.pt").write_bytes(b"torn")
-    assert load_checkpoint(tmp_path / "broken")["step"] == 4
-    resumed = together(tmp_path / "broken", **options)
-    for part in ("modules", "optimizers", "average", "rng", "other_rng"):
-        exact(straight[part], resumed[part], part)
+@pytest.mark.parametrize("name", ["random", "sharded"])
+def test_a_stopped_run_goes_on_with_everything_where_it_was(name, two, resumed):
+    """Dropout draws from each process's own generator; sharded optimizers come back in parts."""
+    straight, again = load_checkpoint(two / name), load_checkpoint(resumed / name)
+    for part in ("step", "modules", "optimizers", "average", "rng", "other_rng", "batches"):
+        exact(straight[part], again[part], part)
+
+
+def test_gradients_that_are_not_finite_on_one_process_stop_both_from_stepping(two):
+    state = load_checkpoint(two / "overflow")
+    for tensor in state["modules"]["critic"].values():
+        assert torch.isfinite(tensor).all()
+    steps = state["optimizers"]["critic"]["state"][0]["step"]
+    assert steps == 3  # of the four at steps 0, 2, 4, 6
+
+
+def test_sharded_weights_are_those_of_one_process(two, tmp_path):
+    run(tmp_path / "one", joint=2, steps=4, average=0.9)
+    shared, single = load_checkpoint(two / "sharded"), load_checkpoint(tmp_path / "one")
+    assert_close(shared["modules"], single["modules"])
+    assert_close(shared["average"], single["average"])
+    assert single["task"] == {"held": 2 * DIM * DIM} and shared["task"] == {"held": DIM * DIM}
+    even = RUNS["sharded-windows"]["options"]
+    run(tmp_path / "windows", joint=4, steps=2, average=0.9, options=even)
+    shared, single = load_checkpoint(two / "sharded-windows"), load_checkpoint(tmp_path / "windows")
+    for name in ("head", "critic"):
+        assert_close(shared["modules"][name], single["modules"][name])
+    layers = [key for key in single["modules"]["coder"] if "quantizer" not in key]
+    for key in layers:
+        assert_close(shared["modules"]["coder"][key], single["modules"]["coder"][key], key)
+    shared, single = load_checkpoint(two / "sharded-bf16"), load_checkpoint(tmp_path / "one")
+    for key in layers:  # about the same, and kept in full precision
+        ours, theirs = shared["modules"]["coder"][key], single["modules"]["coder"][key]
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, theirs, atol=2e-2, rtol=2e-2)
+
+
+def test_sharding_needs_company_and_its_own_checkpoints(two, tmp_path):
+    with pytest.raises(ConfigError, match="several processes"):
+        run(tmp_path / "run", **SHARDED)
+    shutil.copytree(two / "sharded", tmp_path / "sharded")
+    with pytest.raises(ConfigError, match="trained with sharding=full"):
+        run(tmp_path / "sharded", steps=8)
 
 
 def exact(a, b, place):
@@ -122,14 +184,6 @@ def exact(a, b, place):
             exact(x, y, f"{place}/{number}")
     else:
         assert a == b, place
-
-
-def test_gradients_that_are_not_finite_on_one_process_stop_both_from_stepping(tmp_path):
-    state = together(tmp_path / "run", options={"overflow": 4})
-    for tensor in state["modules"]["critic"].values():
-        assert torch.isfinite(tensor).all()
-    steps = state["optimizers"]["critic"]["state"][0]["step"]
-    assert steps == 3  # of the four at steps 0, 2, 4, 6
 
 
 def test_the_command_line_under_torchrun_stops_as_one(corpus, tmp_path):
@@ -148,19 +202,19 @@ def test_the_command_line_under_torchrun_stops_as_one(corpus, tmp_path):
     assert 0 < stopped < 5000
     assert load_checkpoint(out)["batches"] == 2 * stopped
     # One process goes on where the two stood in the data.
-    config = load_config(
-        CONFIGS / "debug-vocoder.yaml", overrides(corpus, out, steps=stopped + 1)
-    )
+    config = load_config(CONFIGS / "debug-vocoder.yaml", overrides(corpus, out, steps=stopped + 1))
     task = build_task(config)
     train(config, task)
     assert task.world.position(stopped) == 2 * stopped
     assert load_checkpoint(out)["batches"] == 2 * stopped + 1
 
 
-def test_two_processes_share_one_encoder_stage(corpus, tmp_path):
-    more = {"options.cache": tmp_path / "cache"}
+def test_accelerate_launches_an_encoder_stage(corpus, tmp_path):
+    launcher = [sys.executable, "-m", "accelerate.commands.launch"]
+    launcher += ["--multi_gpu", "--num_processes", "2"]  # Accelerate's name for torchrun
     command = ["-m", "unisono.cli", "train", CONFIGS / "debug-encoder.yaml"]
-    finish(launch(2, *command, *overrides(corpus, tmp_path / "run", **more)))
+    command += overrides(corpus, tmp_path / "run", **{"options.cache": tmp_path / "cache"})
+    finish(start([*launcher, *command]))
     state = load_checkpoint(tmp_path / "run")
-    assert state["step"] == 8
+    assert state["step"] == 8 and state["batches"] == 16
     assert torch.isfinite(state["modules"]["encoder"]["quantizer.ema_weight"]).all()

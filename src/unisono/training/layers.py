@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unisono.errors import ConfigError
 from unisono.training.config import CompileSection
@@ -68,7 +68,7 @@ def checkpoint_activations(modules: Iterable[nn.Module]) -> None:
 def _try_compiler(section: CompileSection, device: torch.device) -> None:
     """Compile something small, so that a missing compiler shows before the data is read."""
     try:
-        probe = torch.compile(lambda x: (x + 1).sin(), backend=section.backend, mode=section.mode)
+        probe = torch.compile(_probe, backend=section.backend, mode=section.mode)
         probe(torch.zeros(8, device=device))
     except Exception as error:  # backends raise errors of their own, without a common base
         reason = " ".join(str(error).split())[:200]
@@ -76,3 +76,7 @@ def _try_compiler(section: CompileSection, device: torch.device) -> None:
             f"compile: backend {section.backend} does not work here ({reason}); install a C++ "
             "compiler (Triton on GPUs), or set compile=false"
         ) from error
+
+
+def _probe(x: Tensor) -> Tensor:
+    return (x + 1).sin()

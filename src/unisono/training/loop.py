@@ -24,7 +24,7 @@ from unisono.training.layers import checkpoint_activations, compile_layers
 from unisono.training.optimization import Player
 from unisono.training.parallel import StepReporter, open_world, share_weights
 from unisono.training.precision import autocast, choose_precision, gradient_scaler
-from unisono.training.prefetch import prepared, to_device
+from unisono.training.prefetch import Batches, to_device
 from unisono.training.reporting import Reporter
 from unisono.training.sharding import reduce_at, shard
 from unisono.training.snapshot import Snapshot, resumed_state
@@ -68,7 +68,7 @@ def train(
     world = world or getattr(task, "world", None) or open_world(config.device)
     with ExitStack() as stack:
         stop = stack.enter_context(_StopRequest())
-        trainer = _Trainer(config, task, world)
+        trainer = _Trainer(config, task, world, stack)
         reporter = stack.enter_context(
             Reporter(config.out, config, world.main, terminal, start=trainer.start)
         )
@@ -79,7 +79,9 @@ def train(
 class _Trainer:
     """One run in progress: everything between the checkpoint it starts from and its end."""
 
-    def __init__(self, config: TrainConfig, task: Task, world: World) -> None:
+    def __init__(
+        self, config: TrainConfig, task: Task, world: World, stack: ExitStack
+    ) -> None:
         self.config, self.task, self.world = config, task, world
         mixed = getattr(task, "mixed_precision", True)
         self.precision = choose_precision(config.precision, world.device, mixed)
@@ -92,7 +94,7 @@ class _Trainer:
             self._describe_run()
         # Before the modules move: workers are forked, and a fork cannot use CUDA.
         steps = range(self.start, config.steps)
-        self.batches = prepared(task.batch, steps, config.data.workers)
+        self.batches = stack.enter_context(Batches(task.batch, steps, config.data.workers))
         self.players, average, scaler = self._place_modules()
         self.snapshot = Snapshot(
             task, self.players, scaler, average, world, config.sharding == "full"

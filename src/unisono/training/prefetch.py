@@ -17,31 +17,53 @@ from unisono.errors import UnisonoError, require_extra
 
 log = logging.getLogger(__name__)
 
+_GRACE = 120  # seconds that a worker lives on after SIGTERM
 
-def prepared(make: Callable[[int], Any], steps: range, workers: int) -> Iterator[Any]:
+
+class Batches:
     """`make(step)` for every step, in order; made by forked processes, two batches ahead each.
 
     Start it before the first use of a GPU: the workers keep this process's state of that moment,
-    and cannot use CUDA. 0 workers: made when asked for, in this process; so it is where a
-    process cannot be forked safely (Windows, macOS).
+    and cannot use CUDA. A context manager: leaving it ends the workers.
+
+    Args:
+        make: a pure function of the step; what it returns is a tensor, or holds tensors.
+        steps: which ones.
+        workers: how many processes. 0: made when asked for, in this process; so it is where a
+            process cannot be forked safely (Windows, macOS).
     """
-    if workers and not sys.platform.startswith("linux"):
-        log.info("data.workers: processes cannot be forked here, batches are made in the loop")
-        workers = 0
-    # The loader draws a seed; not from the global generator, whose numbers belong to the run.
-    loader: DataLoader[Any] = DataLoader(
-        _Steps(make),
-        batch_size=None,
-        sampler=steps,
-        num_workers=workers,
-        prefetch_factor=2 if workers else None,
-        collate_fn=_unchanged,
-        worker_init_fn=_ignore_signals,
-        multiprocessing_context=multiprocessing.get_context("fork") if workers else None,
-        generator=torch.Generator(),
-    )
-    # The iterator is made here and not at the first batch: that is when the workers start.
-    return _raising(iter(loader))
+
+    def __init__(self, make: Callable[[int], Any], steps: range, workers: int) -> None:
+        if workers and not sys.platform.startswith("linux"):
+            log.info("data.workers: processes cannot be forked here, batches are made in the loop")
+            workers = 0
+        loader: DataLoader[Any] = DataLoader(
+            _Steps(make),
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            prefetch_factor=2 if workers else None,
+            collate_fn=_unchanged,
+            worker_init_fn=_outlast_signals,
+            multiprocessing_context=multiprocessing.get_context("fork") if workers else None,
+            # It draws a seed; not from the global generator, whose numbers belong to the run.
+            generator=torch.Generator(),
+        )
+        self._batches: Any = iter(loader)  # starts the workers
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Not left to the iterator's end of life: a traceback may keep it alive.
+        if hasattr(self._batches, "_shutdown_workers"):
+            self._batches._shutdown_workers()
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            if isinstance(batch, _Failure):
+                raise batch.error
+            yield batch
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
@@ -76,18 +98,16 @@ class _Steps(Dataset[Any]):
             return _Failure(error)
 
 
-def _raising(batches: Iterator[Any]) -> Iterator[Any]:
-    for batch in batches:
-        if isinstance(batch, _Failure):
-            raise batch.error
-        yield batch
-
-
 def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _ignore_signals(worker: int) -> None:
+def _outlast_signals(worker: int) -> None:
     """Ctrl-C and a scheduler's SIGTERM reach all processes; the loop still needs its batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Not ignored for ever: it is also how a parent that failed ends its children.
+    signal.signal(signal.SIGTERM, _end_later)
+
+
+def _end_later(number: int, frame: object) -> None:
+    signal.alarm(_GRACE)

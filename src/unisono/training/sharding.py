@@ -32,11 +32,16 @@ _METHODS = ("embed", "run_layers", "finish", "loss")
 """What tasks call of a module in place of `forward`."""
 
 
+_LARGE = 10_000_000
+
+
 def shard(modules: Mapping[str, nn.Module], world: World, precision: str) -> None:
-    """Split every module's parameters over all processes, in place (FSDP2).
+    """Split the large modules' parameters over all processes, in place (FSDP2).
 
     Each repeated layer is gathered when it runs; what lies outside of layers is gathered with its
-    module. Codebooks stay whole: the quantizer rewrites them between passes.
+    module. Codebooks stay whole: the quantizer rewrites them between passes. So do modules of less
+    than ten million parameters, unless none is larger: every process must run a split module in
+    every step, and heads often have nothing to do.
 
     Raises:
         ConfigError: there is one process, or the precision needs a gradient scaler.
@@ -50,7 +55,7 @@ def shard(modules: Mapping[str, nn.Module], world: World, precision: str) -> Non
         param_dtype=torch.bfloat16 if precision == "bf16" else None,
         reduce_dtype=torch.float32 if precision == "bf16" else None,
     )
-    for module in modules.values():
+    for module in large_modules(modules.values()):
         kept = whole_parameters(module)
         for _, layer in repeated_layers(module):
             fully_shard(layer, mesh=mesh, mp_policy=policy, ignored_params=kept)
@@ -58,6 +63,13 @@ def shard(modules: Mapping[str, nn.Module], world: World, precision: str) -> Non
         for method in _METHODS:
             if hasattr(module, method):
                 register_fsdp_forward_method(module, method)
+
+
+def large_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Those worth splitting; at least the largest."""
+    sizes = [(sum(p.numel() for p in module.parameters()), module) for module in modules]
+    bound = min(_LARGE, max(size for size, _ in sizes))
+    return [module for size, module in sizes if size >= bound]
 
 
 def whole_parameters(module: nn.Module) -> set[nn.Parameter]:
