@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unisono.audio import Audio
 from unisono.data.dataset import ClipSet, read_sequence, replacements, take_sequence
+from unisono.data.decode import header_seconds, read_mono
 from unisono.data.manifest import ManifestItem, write_manifest
-from unisono.errors import DataError
+from unisono.errors import AudioError, DataError
 from unisono.evaluation.benchmarks.loader import write_forms
 
 RATE = 16_000
@@ -163,6 +166,39 @@ def test_a_shard_cut_short_gives_what_is_whole(tmp_path, keep):
     assert [i.text for i in clips.items[:-1]] == [str(n) for n in range(len(clips) - 1)]
     for n in range(len(clips)):
         np.testing.assert_allclose(clips.read(n), wave(n), atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3"])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_damage_gives_samples_or_an_audio_error(form, data):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, wave(0), RATE, format=form)
+    encoded = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 6))):
+        # Half of the damage in the header, where it hurts most.
+        end = data.draw(st.sampled_from([min(120, len(encoded)), len(encoded)]))
+        encoded[data.draw(st.integers(0, end - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.sampled_from([len(encoded), len(encoded) // 2, 20]))
+    name = f"clip.{form.lower()}"
+    try:
+        seconds = header_seconds(bytes(encoded[:cut]), name)
+        samples = read_mono(bytes(encoded[:cut]), name, 0.0, min(seconds, 60.0), RATE)
+    except AudioError as error:
+        assert name in str(error)
+    else:
+        assert samples.dtype == np.float32 and np.isfinite(samples).all()
+
+
+def test_a_name_that_is_no_utf8_and_a_text_that_is_none_are_named(tmp_path):
+    for name in (b"good.wav", b"b\xe4d.wav", b"text.wav"):
+        soundfile.write(tmp_path / "x.wav", wave(0), RATE)
+        (tmp_path / "x.wav").rename(os.fsdecode(bytes(tmp_path) + b"/" + name))
+    (tmp_path / "text.txt").write_bytes(b"b\xe4d")
+    for _ in range(2):
+        clips = ClipSet([tmp_path])
+        assert [item.path for item in clips.items] == ["good.wav"]
+        assert sorted(Path(where).name for where in clips.failures) == [r"b\udce4d.wav", "text.wav"]
 
 
 @pytest.mark.parametrize("form", ["tar", "parquet"])

@@ -26,6 +26,10 @@ AUDIO_SUFFIXES = frozenset(
 """What counts as an audio file where a name is all there is to judge by."""
 
 
+RATES = (2_000, 768_000)
+"""Sample rates in Hz that are believed."""
+
+
 def read_mono(
     file: Path | bytes | BinaryIO,
     name: str,
@@ -53,7 +57,8 @@ def read_mono(
         raise AudioError(f"{name} contains NaN or infinity")
     if own == rate:
         return samples.mean(axis=1)
-    return Audio(samples.T, own).mono().resample(rate).samples[0]
+    with _named(name):
+        return Audio(samples.T, own).mono().resample(rate).samples[0]
 
 
 def header_seconds(file: Path | bytes | BinaryIO, name: str) -> float:
@@ -66,10 +71,10 @@ def header_seconds(file: Path | bytes | BinaryIO, name: str) -> float:
         sound = _try_soundfile(opened)
         if sound is not None:
             with sound:
-                length, rate = sound.frames, sound.samplerate
+                length, rate = sound.frames, _plausible(sound.samplerate, name)
         else:
-            with _as_path(opened, name) as path, _named(path, name), open_media(path) as source:
-                length, rate = source.length, source.rate
+            with _as_path(opened, name) as path, _named(name, path), open_media(path) as source:
+                length, rate = source.length, _plausible(source.rate, name)
     # libsndfile gives the largest number for a stream of unknown length.
     if not 0 < length < 2**62:
         raise AudioError(f"{name} does not say how long it is, or is empty; convert it to flac")
@@ -85,17 +90,18 @@ def _read(
         if sound is not None:
             try:
                 with sound:
-                    rate = sound.samplerate
+                    rate = _plausible(sound.samplerate, name)
                     sound.seek(min(round(start * rate), sound.frames))
                     frames = round(duration * rate)
                     return sound.read(frames, dtype="float32", always_2d=True), rate
-            except soundfile.LibsndfileError as error:
-                raise AudioError(f"{name} is damaged ({error.error_string})") from error
+            except (soundfile.SoundFileError, ValueError, MemoryError) as error:
+                # The latter two: a damaged header that promises more than any memory holds.
+                raise AudioError(f"{name} is damaged ({error})") from error
         # Not libsndfile's: PyAV or ffmpeg, which cannot seek exactly and decode from the start.
-        with _as_path(opened, name) as path, _named(path, name), open_media(path) as source:
-            first = round(start * source.rate)
-            last = first + round(duration * source.rate)
-            return _between(source.blocks, first, last), source.rate
+        with _as_path(opened, name) as path, _named(name, path), open_media(path) as source:
+            rate = _plausible(source.rate, name)
+            first = round(start * rate)
+            return _between(source.blocks, first, first + round(duration * rate)), rate
 
 
 def _between(blocks: Iterator[NDArray[np.float32]], first: int, last: int) -> NDArray[np.float32]:
@@ -112,7 +118,7 @@ def _between(blocks: Iterator[NDArray[np.float32]], first: int, last: int) -> ND
 def _try_soundfile(file: Path | BinaryIO) -> soundfile.SoundFile | None:
     try:
         return soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, TypeError):
+    except (soundfile.SoundFileError, TypeError):
         return None
 
 
@@ -138,9 +144,19 @@ def _as_path(file: Path | BinaryIO, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _named(path: Path, name: str) -> Iterator[None]:
-    """Errors of a temporary file speak of what it was made from."""
+def _named(name: str, path: Path | None = None) -> Iterator[None]:
+    """Errors speak of the clip, not of a temporary file; what decoders let slip is an error too."""
     try:
         yield
     except AudioError as error:
-        raise AudioError(str(error).replace(str(path), name)) from error
+        text = str(error).replace(str(path), name)
+        raise AudioError(text if name in text else f"{name}: {text}") from error
+    except (AttributeError, ValueError, MemoryError) as error:
+        raise AudioError(f"{name} is damaged ({error})") from error
+
+
+def _plausible(rate: int, name: str) -> int:
+    """The rate, if audio can have it: a damaged header would ask for any amount of memory."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise AudioError(f"{name} states a rate of {rate} Hz: damaged, or repair its header")
+    return rate

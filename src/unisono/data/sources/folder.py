@@ -67,6 +67,8 @@ def _folder_index(folder: Path, place: Path) -> Index:
         name = path.relative_to(folder).as_posix()
         text = path.with_suffix(".txt")
         try:
+            # A name that is no UTF-8 could be kept in no index and no manifest.
+            name.encode()
             stamp = stamp_of(path) + (stamp_of(text) if text.is_file() else [])
             row: dict[str, Any] | None = old.get((name, *stamp))
             if row is None:
@@ -74,7 +76,11 @@ def _folder_index(folder: Path, place: Path) -> Index:
                 row["text"] = text.read_text(encoding="utf-8").strip() if len(stamp) > 2 else ""
             index.rows.append(row)
         except (UnisonoError, OSError, UnicodeError) as error:
-            index.failures[name] = str(error)
+            index.failures[_printable(name)] = _printable(str(error))
     if kept is None or kept != index:
         save_index(place, [], index)
     return index
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
