@@ -62,7 +62,9 @@ def whisper_weights(folder: Path) -> dict[str, Tensor]:
     Raises:
         DataError: there is no model.
     """
-    files = sorted(folder.glob("model*.safetensors"))
+    # Hub folders may also hold the same weights in another precision, under other names.
+    whole = folder / "model.safetensors"
+    files = [whole] if whole.is_file() else sorted(folder.glob("model-*-of-*.safetensors"))
     if not files:
         raise DataError(f"{folder}: no Whisper model here; `python -m recipes.whisper` makes it")
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
@@ -134,6 +136,6 @@ def _check_frozen(run: Path, encoder: Any, given: Mapping[str, Tensor], o: Encod
     for name, parameter in frozen_parameters(encoder, o.frozen).items():
         if name in given and not torch.equal(given[name], parameter.cpu()):
             raise ConfigError(
-                f"start_from: {run} has trained {name}, which is frozen here and whose states the "
-                "cache holds as they were; set cache: null"
+                f"start_from: {run} has another {name}, which is frozen here and whose states the "
+                "cache holds as they are; set cache: null"
             )
