@@ -103,7 +103,7 @@ class FlowTask:
 
     def batch(self, step: int) -> MelBatch:
         """Sequences of this step."""
-        return self._collate("train", self.plan(self.world.position(step)))
+        return self.collate("train", self.plan(self.world.position(step)))
 
     def losses(self, batch: MelBatch, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """Flow matching and the prior."""
@@ -131,7 +131,7 @@ class FlowTask:
         generator = torch.Generator().manual_seed(0)
         totals = {"flow": 0.0, "prior": 0.0}
         for group in groups:
-            batch = self._on_device(self._collate("valid", group))
+            batch = self._on_device(self.collate("valid", group))
             out = self.flow.loss(
                 batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, batch.voice,
                 generator,
@@ -145,7 +145,7 @@ class FlowTask:
         """Mels of three held-out sequences: real, and made from their tokens and voice."""
         self.flow.eval()
         rate = self.mel.config.rate
-        batch = self._on_device(self._collate("valid", range(min(3, len(self.tokens["valid"])))))
+        batch = self._on_device(self.collate("valid", range(min(3, len(self.tokens["valid"])))))
         made = self.flow.mel(batch.tokens, lengths=batch.token_lengths, speaker=batch.voice)
         found: dict[str, Sample] = {}
         for i, frames in enumerate(batch.mel_lengths.tolist()):
@@ -197,7 +197,8 @@ class FlowTask:
     def load_extra_state(self, state: dict[str, Any]) -> None:
         """Nothing to take back."""
 
-    def _collate(self, split: str, indices: Sequence[int]) -> MelBatch:
+    def collate(self, split: str, indices: Sequence[int]) -> MelBatch:
+        """Tokens, mels and voices of sequences of a split, on the CPU."""
         tokens = [self.tokens[split][i] for i in indices]
         mels = []
         for index, ids in zip(indices, tokens, strict=True):

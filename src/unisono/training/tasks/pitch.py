@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from unisono.training.config import TrainConfig
-from unisono.training.tasks.vocoder import Segments, VocoderTask
-from unisono.training.world import World
+from unisono.training.tasks.vocoder import Segments, VocoderTask, take_weights
 
 
 class PitchTask(VocoderTask):
@@ -19,18 +17,22 @@ class PitchTask(VocoderTask):
     from ordinary weights it would spend its first thousands of steps growing.
     """
 
-    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
-        super().__init__(config, world)
+    def choose_modules(self) -> None:
+        """The predictor alone."""
         self.predictor = self.vocoder.f0_predictor
-        with torch.no_grad():
-            self.predictor.classifier.weight.mul_(100.0)
         self.modules = {"f0_predictor": self.predictor}
         self.players = {"pitch": ("f0_predictor",)}
+        if self.options.start_from is not None:
+            take_weights(self.modules, self.options.start_from)
+            return
+        with torch.no_grad():
+            self.predictor.classifier.weight.mul_(100.0)
 
     def losses(self, batch: Segments, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """L1 in Hz over all frames; unvoiced ones aim at 0."""
         device = next(self.predictor.parameters()).device
-        error, figures = self._errors(batch.wave.to(device), batch.f0.to(device))
+        mel = self.given_mel(batch, self.mel.to(device)(batch.wave.to(device)))
+        error, figures = self._errors(mel, batch.f0.to(device))
         yield "pitch", error, figures
 
     @torch.no_grad()
@@ -38,11 +40,11 @@ class PitchTask(VocoderTask):
         """Errors on fixed held-out crops."""
         batch = self.held_out()
         device = next(self.predictor.parameters()).device
-        return self._errors(batch.wave.to(device), batch.f0.to(device))[1]
+        return self._errors(self.mel.to(device)(batch.wave.to(device)), batch.f0.to(device))[1]
 
-    def _errors(self, wave: Tensor, f0: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def _errors(self, mel: Tensor, f0: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Mean absolute error, and error where voiced and share of wrong voicing decisions."""
-        predicted = self.predictor(self.mel.to(wave.device)(wave))
+        predicted = self.predictor(mel)
         error = (predicted - f0).abs()
         voiced = f0 > 0
         threshold = self.vocoder.config.nsf_voiced_threshold

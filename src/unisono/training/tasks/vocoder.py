@@ -18,6 +18,7 @@ from unisono.errors import DataError, require_extra
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.vocoder import HiFTVocoder
 from unisono.training.config import Section, TrainConfig, parse_options
+from unisono.training.decoded_mels import DecodedMels
 from unisono.training.discriminators import WaveDiscriminator
 from unisono.training.losses import (
     MultiResolutionSTFTLoss,
@@ -28,6 +29,17 @@ from unisono.training.losses import (
 from unisono.training.reporting import Sample
 from unisono.training.state import module_weights
 from unisono.training.world import World
+
+
+class DecodedSection(Section):
+    """Where decoded mels come from, see `DecodedMels`."""
+
+    flow_run: Path
+    folder: Path
+    share: float = Field(0.5, ge=0, le=1)
+    """Of the crops in a batch."""
+    seconds: float = Field(3600.0, gt=0)
+    sampling: dict[str, Any] = Field(default_factory=dict)
 
 
 class VocoderOptions(Section):
@@ -49,14 +61,20 @@ class VocoderOptions(Section):
     valid_seconds: float = 20.0
     start_from: Path | None = None
     """Run of this stage: weights of equal name and shape are taken over."""
+    decoded: DecodedSection | None = None
+    """Crops whose mel is not their own but what a flow decoder makes of their tokens."""
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Waves `[B, n]` and their fundamental `[B, frames]` in Hz, 0 where unvoiced."""
+    """Waves `[B, n]` and their fundamental `[B, frames]` in Hz, 0 where unvoiced.
+
+    `decoded [D, mels, frames]` are mels for the first D waves; the others' are their own.
+    """
 
     wave: Tensor
     f0: Tensor
+    decoded: Tensor
     seconds: float
 
 
@@ -79,24 +97,38 @@ class VocoderTask:
         self.stft_loss = MultiResolutionSTFTLoss()
         torch.manual_seed(config.seed)
         self.vocoder = HiFTVocoder.from_reference(self.options.vocoder)
-        self.modules: dict[str, nn.Module] = {"vocoder": self.vocoder}
-        self.players: dict[str, tuple[str, ...]] = {"generator": ("vocoder",)}
-        if self.options.adversarial_from < config.steps:
+        self.modules: dict[str, nn.Module] = {}
+        self.players: dict[str, tuple[str, ...]] = {}
+        self.choose_modules()
+        self.frames = int(self.options.segment_seconds * mel.rate) // mel.hop
+        durations = np.array([item.duration for item in self.clips.items])
+        self._shares = np.cumsum(durations) / durations.sum()
+        self.decoded: DecodedMels | None = None
+        if (section := self.options.decoded) is not None:
+            self.decoded = DecodedMels(
+                section.flow_run, section.folder, section.seconds, section.sampling, config.seed,
+                self.world,
+            )  # fmt: skip
+
+    def choose_modules(self) -> None:
+        """What is trained, and from which weights."""
+        self.modules = {"vocoder": self.vocoder}
+        self.players = {"generator": ("vocoder",)}
+        if self.options.adversarial_from < self.config.steps:
             self.discriminator = WaveDiscriminator(**self.options.discriminator)
             self.modules["discriminator"] = self.discriminator
             self.players["discriminator"] = ("discriminator",)
         if self.options.start_from is not None:
             take_weights(self.modules, self.options.start_from)
-        self.frames = int(self.options.segment_seconds * mel.rate) // mel.hop
-        durations = np.array([item.duration for item in self.clips.items])
-        self._shares = np.cumsum(durations) / durations.sum()
 
     def batch(self, step: int) -> Segments:
         """Random crops of this step; clips weighted by their length."""
         rng = np.random.default_rng((self.config.seed, 1, self.world.position(step)))
         count = max(1, round(self.config.data.batch_seconds / self.options.segment_seconds))
-        places = np.searchsorted(self._shares, rng.random(count))
-        return self._segments(self.clips, places, rng)
+        section = self.options.decoded
+        decoded = 0 if section is None else round(section.share * count)
+        places = np.searchsorted(self._shares, rng.random(count - decoded))
+        return self._segments(self.clips, places, rng, decoded)
 
     def losses(self, batch: Segments, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """First the discriminator's turn, once it plays; then the generator's."""
@@ -104,7 +136,8 @@ class VocoderTask:
         real, f0 = batch.wave.to(device), batch.f0.to(device)
         self.mel.to(device)
         mel = self.mel(real)
-        made, _ = self.vocoder(mel, f0=f0)
+        given = self.given_mel(batch, mel)
+        made, _ = self.vocoder(given, f0=f0)
         adversarial = step >= self.options.adversarial_from
         if adversarial and step % self.options.discriminator_every == 0:
             scores_real, _ = self.discriminator(real)
@@ -113,7 +146,7 @@ class VocoderTask:
         options = self.options
         stft = self.stft_loss(made, real)
         mel_error = F.l1_loss(self.mel(made), mel)
-        predicted = self.vocoder.f0(mel)
+        predicted = self.vocoder.f0(given)
         f0_error = F.l1_loss(predicted, f0)
         loss = options.stft_weight * stft + options.mel_weight * mel_error
         loss = loss + options.f0_weight * f0_error
@@ -128,6 +161,10 @@ class VocoderTask:
             loss = loss + options.adversarial_weight * fooled + options.matching_weight * matching
             figures |= {"fooled": fooled.item(), "matching": matching.item()}
         yield "generator", loss, figures
+
+    def given_mel(self, batch: Segments, mel: Tensor) -> Tensor:
+        """What the vocoder sees of a batch: decoded mels where there are any, else its own."""
+        return torch.cat([batch.decoded.to(mel), mel[len(batch.decoded) :]])
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -173,10 +210,20 @@ class VocoderTask:
     def load_extra_state(self, state: dict[str, Any]) -> None:
         """Nothing to take back."""
 
-    def _segments(self, clips: ClipSet, places: np.ndarray, rng: np.random.Generator) -> Segments:
+    def _segments(
+        self, clips: ClipSet, places: np.ndarray, rng: np.random.Generator, decoded: int = 0
+    ) -> Segments:
+        """`decoded` crops with decoded mels, then one of each clip in `places`."""
         rate, hop = self.mel.config.rate, self.mel.config.hop
         length = self.frames * hop
-        waves, pitches = [], []
+        waves, pitches, mels = [], [], []
+        for _ in range(decoded):
+            assert self.decoded is not None
+            wave, mel = self.decoded.crop(self.frames, rng)
+            gain = rng.uniform(-0.5, 0.1)
+            waves.append(wave * np.float32(10**gain))
+            mels.append(mel + np.float32(gain * np.log(10)))
+            pitches.append(self._pitch(wave.astype(np.float64), rate, hop))
         for place in places:
             duration = clips.items[place].duration
             offset = rng.uniform(0, max(0.0, duration - length / rate))
@@ -184,9 +231,11 @@ class VocoderTask:
             wave = np.pad(wave, (0, length - len(wave)))
             waves.append(wave * np.float32(10 ** rng.uniform(-0.5, 0.1)))
             pitches.append(self._pitch(wave.astype(np.float64), rate, hop))
+        none = np.zeros((0, self.mel.config.n_mels, self.frames), np.float32)
         return Segments(
             torch.from_numpy(np.stack(waves)),
             torch.from_numpy(np.stack(pitches)).float(),
+            torch.from_numpy(np.stack(mels) if mels else none),
             len(waves) * length / rate,
         )
 
