@@ -188,8 +188,9 @@ def _open_av(path: Path) -> Iterator[MediaSource]:
         if not container.streams.audio:
             raise AudioError(f"{path} holds no audio; give a file with an audio track")
         stream = container.streams.audio[0]
-        # A raw demuxer chosen by the suffix alone finds a stream in anything, but no facts of it.
-        if not stream.channels or not stream.rate:
+        # A raw demuxer chosen by the suffix alone finds a stream in anything, but no facts of it;
+        # a damaged file may have a stream without a decoder, which has not even the attributes.
+        if not getattr(stream, "channels", 0) or not getattr(stream, "rate", 0):
             raise _not_audio(path)
         length = 0
         if stream.duration is not None and stream.time_base is not None:
