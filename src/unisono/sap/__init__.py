@@ -1,0 +1,1 @@
+"""Semantic-Acoustic Primitives: schema, labelled scenes, annotation by models, scores."""
