@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 BEST = 10
 """Tokens whose probabilities are kept at each position."""
 
-_SHARD = 32
+_SHARD = 16
 _MOST_TOKENS = 224  # Whisper's own limit for 30 s
-_TOKENS_A_SECOND = 12.0
+_TOKENS_A_SECOND = 10.0
 _REPETITIVE = 2.4  # compression ratio above which Whisper distrusts a transcript
 
 
