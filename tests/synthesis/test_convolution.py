@@ -97,3 +97,23 @@ def test_no_noise_makes_seeds_alike(flow):
 def test_an_impossible_start_is_refused(flow, start):
     with pytest.raises(ConfigError, match="start"):
         flow.mel(torch.zeros(1, 5, dtype=torch.long), start=start)
+
+
+def test_a_path_that_begins_at_the_prior():
+    """Without noise, and with a network that has learnt to stay, the result is μ itself."""
+    torch.manual_seed(0)
+    decoder = {**CONFIG["decoder"], "cfm_params": {"prior_sigma": 0.5, "training_cfg_rate": 0.0}}
+    flow = FlowDecoder.from_reference({**CONFIG, "decoder": decoder}).eval()
+    torch.nn.init.zeros_(flow.estimator.final_proj.weight)
+    torch.nn.init.zeros_(flow.estimator.final_proj.bias)
+    ids = torch.randint(0, 32, (1, 25))
+    cold = flow.mel(ids, steps=2, temperature=0.0, guidance=0.0)
+    lengths, frames = torch.tensor([25]), torch.tensor([flow.frames(25)])
+    loss = flow.loss(ids, lengths, cold, frames)
+    torch.testing.assert_close(loss.mu * 2.0 - 4.0, cold, rtol=0, atol=1e-4)
+    # The target is then the noise alone, with its sign turned: its variance is the loss.
+    losses = [flow.loss(ids, lengths, cold, frames).flow for _ in range(30)]
+    assert 0.9 * 0.25 < torch.stack(losses).mean() < 1.1 * 0.25
+    warm = flow.mel(ids, steps=2, guidance=0.0)
+    deviation = ((warm - cold) / 2.0).std()
+    assert 0.9 * 0.5 < deviation < 1.1 * 0.5

@@ -64,7 +64,12 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """The reference's `cfm_params`; `guidance_interval` is not among them, it is an argument."""
+    """The reference's `cfm_params`; `guidance_interval` is not among them, it is an argument.
+
+    `prior_sigma` (ours; None as in the reference): the path to the mel begins at μ plus noise of
+    this deviation instead of at unit noise [data-dependent prior, Grad-TTS, PriorGrad], so that a
+    little training goes a long way.
+    """
 
     sigma_min: float = 1e-6
     solver: str = "euler"
@@ -72,6 +77,7 @@ class SamplingConfig:
     training_cfg_rate: float = 0.2
     inference_cfg_rate: float = 0.7
     reg_loss_type: str = "l1"
+    prior_sigma: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SamplingConfig:
@@ -190,6 +196,8 @@ class FlowDecoder(nn.Module):
         if prompt_mel is not None:
             known[:, :, :cut] = self._normalise(_channels_first(prompt_mel, mels, cut))
         x = self._start(mu, counts, noise, seed, generator) * temperature
+        if (sigma := self.sampling.prior_sigma) is not None:
+            x = mu + sigma * x
         x = start * mu + (1 - start) * x
         x = self._sample(
             masked(x, mask), mu, self._voice(speaker, batch, mu), known, mask, steps,
@@ -230,6 +238,8 @@ class FlowDecoder(nn.Module):
         condition = self._condition(mu, self._voice(speaker, batch, mu), known) * keep
         t = 1 - torch.cos(uniform() * (math.pi / 2))
         z = torch.randn(mel.shape, generator=generator).to(mel)
+        if (sigma := self.sampling.prior_sigma) is not None:
+            z = mu.detach() + sigma * z
         scale, at = 1 - self.sampling.sigma_min, t[:, None, None]
         y = (1 - scale * at) * z + at * mel
         net = self.estimator
