@@ -137,7 +137,9 @@ class HiFTVocoder(nn.Module):
         if c.source_filter:
             self.gain_conv = nn.Conv1d(width, n_fft + 2, 7, padding=3)
             nn.init.zeros_(self.gain_conv.weight)
-            nn.init.zeros_(cast(Tensor, self.gain_conv.bias))
+            # Gains of 1 + 0i: from 0 training finds noise first and stays there.
+            gains = torch.cat([torch.ones(n_fft // 2 + 1), torch.zeros(n_fft // 2 + 1)])
+            cast(Tensor, self.gain_conv.bias).data.copy_(gains)
 
     @classmethod
     def from_reference(cls, config: Mapping[str, Any]) -> HiFTVocoder:
