@@ -71,6 +71,11 @@ def test_the_seconds_bound_what_is_decoded(flow_run, mels, tmp_path):
     assert 0 < count[0] < count[1]
 
 
+def test_kinds_are_chosen(flow_run, mels):
+    with pytest.raises(DataError, match=r"no decoded sequence is of kind \['music'\]"):
+        DecodedMels(flow_run, flow_run / "decoded", 5.0, SAMPLING, seed=3, kinds=["music"])
+
+
 def test_mels_of_other_settings_are_not_taken(flow_run, mels):
     with pytest.raises(DataError, match="other settings"):
         DecodedMels(flow_run, flow_run / "decoded", 5.0, {**SAMPLING, "steps": 3}, seed=3)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from unisono.errors import DataError
 from unisono.training.cache import StateCache, write_cache
 from unisono.training.config import load_config
 from unisono.training.state import module_weights
@@ -31,6 +33,7 @@ class DecodedMels:
         folder: where the mels are kept; an interrupted filling goes on.
         seconds: how much audio, drawn from all sequences by `seed`.
         sampling: arguments of `FlowDecoder.mel`, such as steps and start.
+        kinds: which sequences `crop` draws from; all are decoded.
 
     Raises:
         DataError: the run has no whole checkpoint, or the folder holds mels of other settings.
@@ -43,6 +46,7 @@ class DecodedMels:
         seconds: float,
         sampling: dict[str, Any],
         seed: int,
+        kinds: Sequence[str] = ("speech", "music", "sound"),
         world: World | None = None,
     ) -> None:
         world = world or World()
@@ -71,12 +75,19 @@ class DecodedMels:
             write_cache(folder, [[int(i)] for i in chosen], compute, digest.hexdigest())
         world.wait()
         self._cache = StateCache(folder)
-        self._shares = np.cumsum([sequence.seconds for sequence in self._cache.sequences])
+        sequences = task.sequences["train"]
+        drawn = [
+            record.seconds * all(item.kind in kinds for item in sequences.items(record.clips[0]))
+            for record in self._cache.sequences
+        ]
+        self._shares = np.cumsum(drawn)
+        if not self._shares[-1]:
+            raise DataError(f"{run}: no decoded sequence is of kind {list(kinds)}; name others")
 
     def crop(self, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """A random stretch: wave `[frames × hop]` and its decoded mel `[mels, frames]`."""
         hop = self._task.mel.config.hop
-        place = int(np.searchsorted(self._shares, rng.random() * self._shares[-1]))
+        place = int(np.searchsorted(self._shares, rng.random() * self._shares[-1], side="right"))
         record = self._cache.sequences[place]
         first = int(rng.integers(0, max(1, record.frames - frames + 1)))
         mel = self._cache.read("mel", place)[first : first + frames].T

@@ -107,7 +107,7 @@ class VocoderTask:
         if (section := self.options.decoded) is not None:
             self.decoded = DecodedMels(
                 section.flow_run, section.folder, section.seconds, section.sampling, config.seed,
-                self.world,
+                data.kinds, self.world,
             )  # fmt: skip
 
     def choose_modules(self) -> None:
