@@ -13,7 +13,10 @@ from unisono.sap.tolerant import NotJson, TolerantReader
 __all__ = ["kind", "read_object", "search_object"]
 
 _TRIES = 64
-"""Opening braces of a text that are tried as the start of an object: bounds the time."""
+"""Opening braces of a text that are tried as the start of an object."""
+
+_PASSES = 4
+"""How often a text may be gone over in all: nonsense takes time linear in its length."""
 
 
 def read_object(text: str) -> dict[str, Any]:
@@ -55,11 +58,11 @@ def search_object(text: str, keys: Collection[str]) -> tuple[dict[str, Any], lis
         strict = error
     found: tuple[int, TolerantReader, dict[str, Any]] | None = None
     fault: NotJson | None = None
-    objects, start = 0, text.find("{")
+    objects, spent, start = 0, 0, text.find("{")
     if start < 0 and text.strip():
         raise SapError("there is no JSON object in the text")
     for _ in range(_TRIES):
-        if start < 0:
+        if start < 0 or spent > _PASSES * len(text):
             break
         reader = TolerantReader(text, start)
         after = start + 1
@@ -71,6 +74,7 @@ def search_object(text: str, keys: Collection[str]) -> tuple[dict[str, Any], lis
             # An object without our keys may be a wrapper: look inside.
             if any(plain(key) in keys for key in value):
                 found, objects, after = (start, reader, value), objects + 1, reader.position
+        spent += reader.position - start
         start = text.find("{", after)
     if found is None:
         raise SapError(str(fault)) if fault else strict
