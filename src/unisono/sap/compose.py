@@ -16,7 +16,7 @@ from unisono.data import effects
 from unisono.data.effects import Wave
 from unisono.errors import DataError
 from unisono.sap import scene_sounds, words
-from unisono.sap.material import EventPool, Pool, SpeechPool, clip_name
+from unisono.sap.material import EventPool, Pool, Sources, SpeechPool, clip_name
 from unisono.sap.scene import Part, Role, Scene
 from unisono.sap.scene_config import Mix, SceneConfig
 from unisono.sap.speaking import Speech, speak
@@ -51,9 +51,12 @@ class SceneSet:
 
     def __init__(self, config: SceneConfig, seed: int = 0) -> None:
         self.config, self.seed = config, seed
-        self.speech = SpeechPool(config) if config.uses("speech") else None
-        self.events = EventPool(config) if config.uses("events") else None
-        self.music = Pool(config.music, config, lack="of music") if config.uses("music") else None
+        opened = Sources()
+        self.speech = SpeechPool(config, opened) if config.uses("speech") else None
+        self.events = EventPool(config, opened) if config.uses("events") else None
+        self.music = (
+            Pool(config.music, config, opened, lack="of music") if config.uses("music") else None
+        )
         self._mixes: list[Mix] = [mix for mix, times in config.mix.items() for _ in range(times)]
 
     def __len__(self) -> int:
@@ -155,15 +158,13 @@ class SceneSet:
         label, wave = pool.label(item), scene_sounds.trim(clip.samples, rate)[:length]
         if len(wave) < section.seconds[0] * rate:
             return None
-        start = 0
         if label in words.LASTING and rng.random() < section.loop:
             # Most often over the whole scene, else over more than half of it.
             share = 1.0 if rng.random() < 0.6 else rng.uniform(0.5, 0.9)
             wave = scene_sounds.lengthen(wave, max(len(wave), round(share * length)), rate)
-            start = int(rng.integers(length - len(wave) + 1))
         lasting = label in words.LASTING and 2 * len(wave) >= length
-        if lasting and start == 0:
-            start = int(rng.integers(length - len(wave) + 1))
+        # Sounds that come and go find their place later, when the others' are known.
+        start = int(rng.integers(length - len(wave) + 1)) if lasting else 0
         wave = scene_sounds.fade(wave, rate, _EDGE)
         return _Sound("event", label, wave, start, lasting=lasting, clips=(clip_name(item),))
 

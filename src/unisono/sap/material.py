@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 import numpy as np
@@ -10,16 +10,40 @@ import numpy as np
 from unisono.data import effects
 from unisono.data.dataset import Clip, ClipSet
 from unisono.data.manifest import ManifestItem
+from unisono.data.sources import Opener, Source
 from unisono.errors import DataError
 from unisono.sap import words
 from unisono.sap.scene_config import EventMaterial, Material, SceneConfig, SpeechMaterial
 from unisono.sap.speakers import LEAST_LETTERS, Voice, find_voice, letters, read_voices
 
-__all__ = ["EventPool", "Pool", "SpeechPool", "clip_name"]
+__all__ = ["EventPool", "Pool", "Sources", "SpeechPool", "clip_name"]
+
+
+class Sources:
+    """Opens entries of data once, though several roles may name the same."""
+
+    def __init__(self) -> None:
+        self._opener = Opener()
+        self._opened: dict[str, list[Source]] = {}
+
+    def open(self, entries: Sequence[str]) -> list[Source]:
+        """The sources of entries, each as often as its weight says."""
+        return [source for entry in entries for source in self._one(entry)]
+
+    def _one(self, entry: str) -> list[Source]:
+        if entry not in self._opened:
+            found = self._opener.open(entry)
+            self._opened[entry] = [source for source, weight in found for _ in range(weight)]
+        return self._opened[entry]
 
 
 class Pool:
     """Clips of one role of which all that scenes need is known.
+
+    Args:
+        opened: opens the material's sources.
+        keep: which of the clips serve.
+        lack: what a clip must be, for the message when none is.
 
     Raises:
         DataError: there are none; the message says what they lack.
@@ -29,15 +53,24 @@ class Pool:
         self,
         material: Material,
         config: SceneConfig,
+        opened: Sources,
         keep: Callable[[ManifestItem], bool] = lambda item: True,
         lack: str = "",
     ) -> None:
         self.clips = ClipSet(
-            material.sources, material.kinds, material.weights, config.rate, config.split
+            opened.open(material.sources),
+            material.kinds,
+            material.weights,
+            config.rate,
+            config.split,
+            required=False,
         )
         self.indices = [i for i, item in enumerate(self.clips.items) if keep(item)]
         if not self.indices:
-            raise DataError(f"{', '.join(material.sources)}: no {config.split} clip {lack}")
+            raise DataError(
+                f"scenes: no {config.split} clip {lack} in {', '.join(material.sources)}; name "
+                "other sources, or leave such scenes out of mix"
+            )
         self._usable = frozenset(self.indices)
 
     def draw(self, rng: np.random.Generator) -> int:
@@ -58,7 +91,7 @@ class Pool:
 class SpeechPool(Pool):
     """Speech with text, no longer than a scene, by speaker; with the table of voices."""
 
-    def __init__(self, config: SceneConfig) -> None:
+    def __init__(self, config: SceneConfig, opened: Sources) -> None:
         material: SpeechMaterial = config.speech
         path = material.speakers
         self.voices: Mapping[str, Voice] = {} if path is None else read_voices(path)
@@ -73,7 +106,7 @@ class SpeechPool(Pool):
         lack = "of speech with text, in these languages, short enough for a scene"
         if material.only_known_gender:
             lack += ", of a voice whose gender the table of voices tells"
-        super().__init__(material, config, keep, lack)
+        super().__init__(material, config, opened, keep, lack)
         self._same: dict[tuple[str, str], list[int]] = {}
         for index in self.indices:
             self._same.setdefault(self._key(index), []).append(index)
@@ -114,11 +147,15 @@ class SpeechPool(Pool):
 class EventPool(Pool):
     """Labelled sounds; a label is drawn first, then one of its clips."""
 
-    def __init__(self, config: SceneConfig) -> None:
+    def __init__(self, config: SceneConfig, opened: Sources) -> None:
         material: EventMaterial = config.events
         self._renamed = words.RENAMED | material.rename
         super().__init__(
-            material, config, lambda item: bool(self.label(item)), "with a label that says much"
+            material,
+            config,
+            opened,
+            lambda item: bool(self.label(item)),
+            "of a sound with a label",
         )
         groups: dict[str, list[int]] = {}
         for index in self.indices:
