@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,9 +17,11 @@ from torch.distributed.tensor import DTensor
 from unisono.errors import DataError
 from unisono.quantize import VectorQuantizer
 from unisono.quantize.vector import Quantized
-from unisono.training.config import TrainConfig
+from unisono.training.config import TrainConfig, load_config
 from unisono.training.loop import train
 from unisono.training.parallel import close_world, open_world
+from unisono.training.sharding import shard
+from unisono.training.sizes import stage_modules
 from unisono.training.world import World
 
 DIM, CODES = 8, 32
@@ -173,7 +176,22 @@ def run(out, joint=1, **changes):
     return train(config, JointTask(config, world, joint), world, terminal=False)
 
 
+def held_on_meta(out, config):
+    """Write how many numbers of a stage's modules this process would hold, split by FSDP."""
+    world = open_world("cpu")
+    modules = stage_modules(load_config(config))
+    shard(modules, world, "no")
+    held = {}
+    for name, module in modules.items():
+        local = [p.to_local() if isinstance(p, DTensor) else p for p in module.parameters()]
+        held[name] = sum(p.numel() for p in local)
+    Path(f"{out}-{world.rank}.json").write_text(json.dumps(held))
+
+
 if __name__ == "__main__":
     for out, changes in json.loads(sys.argv[1]):
-        run(out, **changes)
+        if "held_on_meta" in changes:
+            held_on_meta(out, changes["held_on_meta"])
+        else:
+            run(out, **changes)
     close_world()

@@ -19,6 +19,7 @@ from joint_task import CODES, DIM, run
 from unisono.errors import ConfigError
 from unisono.training.config import load_config
 from unisono.training.loop import train
+from unisono.training.sizes import stage_modules, stage_sizes
 from unisono.training.state import load_checkpoint
 from unisono.training.tasks import build_task
 
@@ -41,7 +42,7 @@ def start(command):
 
 
 def finish(process):
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, out
     return out
 
@@ -75,6 +76,7 @@ RUNS = {
     "sharded": SHARDED,
     "sharded-windows": {**SHARDED, "accumulate": 2, "options": {"even": True, "critic_every": 1}},
     "sharded-bf16": {**SHARDED, "precision": "bf16"},
+    "meta": {"held_on_meta": str(CONFIGS / "uniaudio-paper-encoder-2.yaml")},
 }
 
 
@@ -162,6 +164,19 @@ def test_sharded_weights_are_those_of_one_process(two, tmp_path):
         ours, theirs = shared["modules"]["coder"][key], single["modules"]["coder"][key]
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours, theirs, atol=2e-2, rtol=2e-2)
+
+
+def test_the_paper_size_is_held_as_planned(two):
+    modules = stage_modules(load_config(CONFIGS / "uniaudio-paper-encoder-2.yaml"))
+    planned = stage_sizes(modules, 2, sharded=True)["encoder"]
+    alone = stage_sizes(modules, 2, sharded=False)["encoder"]
+    assert alone.held == alone.parameters == planned.parameters > 600e6  # Whisper-large-v3's
+    assert alone.bytes(False) == 4 * (alone.parameters + 3 * alone.trained)
+    first, second = (json.loads((two / f"meta-{n}.json").read_text()) for n in (0, 1))
+    assert first["encoder"] == planned.held
+    codebook = 8192 * 1280  # whole on both
+    assert first["encoder"] + second["encoder"] == planned.parameters + codebook
+    assert planned.bytes(True) < 0.6 * alone.bytes(True)
 
 
 def test_sharding_needs_company_and_its_own_checkpoints(two, tmp_path):

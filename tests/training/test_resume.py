@@ -24,7 +24,7 @@ def start(stage, corpus, out, **more):
 
 
 def finish(process):
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, out
     return out
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from unisono.cli.common import Quiet
 from unisono.errors import ConfigError
+
+if TYPE_CHECKING:
+    from unisono.training.config import TrainConfig
 
 
 def train(
@@ -21,6 +26,10 @@ def train(
     ] = None,
     stages: Annotated[bool, typer.Option("--list", help="List the training stages.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of torch.")] = None,
+    sizes: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Print what each of N processes holds, and stop."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train one stage; a run that was stopped goes on from its newest checkpoint."""
@@ -39,10 +48,13 @@ def train(
     from unisono.training.parallel import close_world, open_world
     from unisono.training.tasks import build_task
 
+    parsed = load_config(config, overrides or [])
+    if sizes is not None:
+        _print_sizes(parsed, sizes)
+        return
     if threads is not None:
         torch.set_num_threads(threads)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    parsed = load_config(config, overrides or [])
     world = open_world(parsed.device)
     try:
         # One process speaks for all.
@@ -53,3 +65,21 @@ def train(
             typer.echo(str(folder))
     finally:
         close_world()
+
+
+def _print_sizes(config: TrainConfig, processes: int) -> None:
+    from unisono.training.sizes import stage_modules, stage_sizes
+
+    sharded = config.sharding == "full" and processes > 1
+    found = stage_sizes(stage_modules(config), processes, sharded)
+    table = Table(
+        "module", "parameters", "trained", "held by each", "GB of each",
+        title=f"{config.task}, {processes} processes, sharding={config.sharding}",
+    )  # fmt: skip
+    for name, size in found.items():
+        gigabytes = size.bytes(config.average is not None) / 1e9
+        numbers = (size.parameters, size.trained, size.held)
+        table.add_row(name, *(f"{n / 1e6:,.1f} M" for n in numbers), f"{gigabytes:.2f}")
+    console = Console(width=100)
+    console.print(table)
+    console.print("GB: weights, gradients, AdamW and average in float32; activations come on top.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,14 +56,15 @@ def checkpoint_activations(modules: Iterable[nn.Module]) -> None:
     Raises:
         ConfigError: no module knows how.
     """
-    able = [m for m in modules if getattr(m, "supports_gradient_checkpointing", False)]
+    parts = (part for module in modules for part in module.modules())
+    able: list[Any] = [p for p in parts if getattr(p, "supports_gradient_checkpointing", False)]
     if not able:
         raise ConfigError(
             "checkpoint_activations: no module of this stage can recompute its layers; "
             "leave the option out"
         )
-    for module in able:
-        module.gradient_checkpointing_enable({"use_reentrant": False})
+    for part in able:
+        part.activation_checkpointing_enable({"use_reentrant": False})
 
 
 def _try_compiler(section: CompileSection, device: torch.device) -> None:
