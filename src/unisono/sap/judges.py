@@ -177,8 +177,8 @@ def judge_clip(
         if predicted is None:
             out[name] = Verdict(0.0)
             continue
-        texts = (getattr(sap.paralinguistics, name) for sap in (predicted, true))
-        out[name] = judge_field(judge, name, *texts, votes)
+        guess, truth = (getattr(sap.paralinguistics, name) for sap in (predicted, true))
+        out[name] = judge_field(judge, name, guess, truth, votes)
     out["events"] = judge_events(judge, predicted, true, votes)
     return out
 
@@ -188,7 +188,7 @@ def judge_clips(
 ) -> JudgeScores:
     """Sum over (predicted, true) pairs; `workers` clips are judged at a time."""
     with ThreadPoolExecutor(workers) as pool:
-        verdicts = list(pool.map(lambda pair: judge_clip(judge, *pair, votes), pairs))
+        verdicts = list(pool.map(lambda pair: judge_clip(judge, pair[0], pair[1], votes), pairs))
     fields = {name: Share() for name in FREE}
     events = Share()
     left = dict.fromkeys((*FREE, "events"), 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, cast, get_args
+from typing import Literal, TypeVar, get_args
 
 __all__ = [
     "AGES",
@@ -29,6 +29,8 @@ Emotion = Literal["Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness",
 AGES: tuple[Age, ...] = get_args(Age)
 GENDERS: tuple[Gender, ...] = get_args(Gender)
 EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
+
+_Member = TypeVar("_Member", bound=str)
 
 _UNKNOWN = {
     "", "-", "?", "n/a", "na", "none", "nil", "null", "unknown", "unspecified", "unclear",
@@ -89,7 +91,7 @@ def nearest_emotion(text: str) -> Emotion:
     A word after 'not', 'no' or 'without' does not count.
     """
     named = _named(text, _EMOTION_WORDS)
-    return cast(Emotion, named[0]) if named else "Neutral"
+    return named[0] if named else "Neutral"
 
 
 def nearest_age(text: str) -> Age | None:
@@ -102,16 +104,16 @@ def nearest_age(text: str) -> Age | None:
         number = int(years[0][:4])
         return "Child" if number < 18 else "Adult" if number < 60 else "Elderly"
     named = _named(text, _AGE_WORDS)
-    return cast(Age, named[0]) if named else None
+    return named[0] if named else None
 
 
 def nearest_gender(text: str) -> Gender | None:
     """The gender that a text names; None when it names none or both."""
     named = set(_named(text, _GENDER_WORDS))
-    return cast(Gender, named.pop()) if len(named) == 1 else None
+    return named.pop() if len(named) == 1 else None
 
 
-def _named(text: str, table: Mapping[str, str] | Mapping[Emotion, str]) -> list[str]:
+def _named(text: str, table: Mapping[_Member, str]) -> list[_Member]:
     """Members of the set that the words of `text` stand for, in order."""
     members = {word: member for member, words in table.items() for word in words.split()}
     words = re.findall(r"[a-z]+(?:-[a-z]+)*", text.casefold())
