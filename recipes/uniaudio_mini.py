@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("vocoder", "pitch", "encoder", "flow", "vocoder-decoded")
+STAGES = ("vocoder", "pitch", "encoder", "flow", "vocoder-decoded", "pitch-decoded")
 VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
 VOICE_SECONDS = 60.0
 
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             "uniaudio-mini",
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder-decoded",
-            pitch_run=runs / "mini-pitch",
+            pitch_run=runs / "mini-pitch-decoded",
             decoding={"steps": 3, "solver": "euler", "guidance": 0.3, "start": 0.7},
             voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )

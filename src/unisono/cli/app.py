@@ -8,6 +8,8 @@ import traceback
 import typer
 from rich.console import Console
 
+from unisono.cli.annotate import annotate
+from unisono.cli.compose import compose
 from unisono.cli.decode import decode
 from unisono.cli.encode import encode
 from unisono.cli.info import info
@@ -24,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (encode, decode, roundtrip, info, models, train):
+for command in (encode, decode, roundtrip, info, models, train, compose, annotate):
     app.command()(command)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from unisono.data.augment import AugmentSection
 from unisono.errors import ConfigError
 
 
@@ -35,12 +36,15 @@ class DataSection(Section):
     """Which clips, and how they are put together into sequences and batches."""
 
     train: list[str] = Field(min_length=1)
-    """Manifests; their items of split `train` are trained on, those of `valid` held out."""
+    """Sources in any form of docs/data.md; items of split `train` are trained on, those of `valid`
+    held out."""
     batch_seconds: float = Field(40.0, gt=0)
     sequence_seconds: tuple[float, float] = (3.0, 20.0)
     kinds: list[str] = Field(default_factory=lambda: ["speech"])
     weights: dict[str, float] = Field(default_factory=dict)
     """Share of a source's clips that an epoch uses: 0 leaves it out, 2 repeats it."""
+    augment: AugmentSection = Field(default_factory=AugmentSection)
+    """Changes of sound, in stages that hear the clips anew at every step."""
     workers: int = Field(1, ge=0)
     """Processes that prepare batches ahead, for each training process; 0: the loop does it."""
 

@@ -37,6 +37,7 @@ class Batches:
         if workers and not sys.platform.startswith("linux"):
             log.info("data.workers: processes cannot be forked here, batches are made in the loop")
             workers = 0
+        workers = min(workers, len(steps))
         loader: DataLoader[Any] = DataLoader(
             _Steps(make),
             batch_size=None,

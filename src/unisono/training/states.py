@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unisono.data.augment import Augmenter
 from unisono.data.dataset import ClipSet, plan_sequences, read_sequence
 from unisono.data.manifest import ManifestItem
-from unisono.errors import DataError
+from unisono.errors import ConfigError, DataError
 from unisono.training.cache import JoinedCache, StateCache, write_cache
 from unisono.training.config import TrainConfig
 from unisono.training.encoder_options import EncoderOptions
@@ -74,9 +75,9 @@ class Sequences(Protocol):
         """The clips of a sequence."""
 
     def inputs(
-        self, indices: Sequence[int], device: torch.device = _CPU
+        self, indices: Sequence[int], device: torch.device = _CPU, place: int | None = None
     ) -> EncoderInputs:
-        """A batch of sequences."""
+        """A batch of sequences; `place`, its number in training, draws the augmentation."""
 
     def wave(self, index: int) -> np.ndarray:
         """Samples of a sequence at 16 kHz: float32 `[n]`."""
@@ -107,7 +108,7 @@ class CachedSequences:
         return _read(self.clip_sets[part], self.cache.sequences[index].clips)
 
     def inputs(
-        self, indices: Sequence[int], device: torch.device = _CPU
+        self, indices: Sequence[int], device: torch.device = _CPU, place: int | None = None
     ) -> EncoderInputs:
         """States of a batch of sequences, from the cache."""
         lengths = [self.cache.sequences[i].frames for i in indices]
@@ -142,6 +143,7 @@ class LiveSequences:
             for index in range(len(self.places))
         ]
         self.mel_width = self.multiple * encoder.config.num_mel_bins
+        self.augment = Augmenter(config.data.augment, self.features.rate, config.seed)
 
     def items(self, index: int) -> list[ManifestItem]:
         """The clips of a sequence."""
@@ -154,10 +156,14 @@ class LiveSequences:
         return _read(self.clip_sets[part], clips)
 
     def inputs(
-        self, indices: Sequence[int], device: torch.device = _CPU
+        self, indices: Sequence[int], device: torch.device = _CPU, place: int | None = None
     ) -> EncoderInputs:
         """Features of a batch of sequences."""
-        features, mask = self.features([self.wave(index) for index in indices], self.multiple)
+        waves = [self.wave(index) for index in indices]
+        if place is not None:
+            changed = (self.augment(w, place, i) for w, i in zip(waves, indices, strict=True))
+            waves = [change.samples[: LONGEST_SECONDS * self.features.rate] for change in changed]
+        features, mask = self.features(waves, self.multiple)
         tokens = features.shape[2] // self.multiple
         inputs = EncoderInputs(
             state=None,
@@ -179,6 +185,8 @@ def open_sequences(
     """The sequences of a split, with cached states when the options name a cache."""
     if options.cache is None:
         return LiveSequences(encoder, config, split)
+    if config.data.augment.active:
+        raise ConfigError("data.augment needs the sound itself: set options.cache: null")
     cache, found = cached_states(encoder, options, config, split, world)
     return CachedSequences(encoder, options, cache, found)
 

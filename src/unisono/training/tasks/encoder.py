@@ -102,7 +102,8 @@ class EncoderTask:
     def batch(self, step: int) -> EncoderBatch:
         """This process's sequences of the step."""
         position = self.world.position(step)
-        return self._collate("train", self.plan(position), (self.config.seed, position))
+        seed = (self.config.seed, position)
+        return self._collate("train", self.plan(position), seed, position)
 
     def losses(
         self, batch: EncoderBatch, step: int
@@ -173,11 +174,15 @@ class EncoderTask:
         return text, texts
 
     def _collate(
-        self, split: str, indices: Sequence[int], seed: tuple[int, ...] = (0, 0)
+        self,
+        split: str,
+        indices: Sequence[int],
+        seed: tuple[int, ...] = (0, 0),
+        place: int | None = None,
     ) -> EncoderBatch:
         """Inputs and targets on the CPU; `seed` draws the sequences that have their text read."""
         sequences = self.sequences[split]
-        inputs = sequences.inputs(indices)
+        inputs = sequences.inputs(indices, place=place)
         phonemes = [self.phonemes[split][i] for i in indices]
         text = None
         if self.text is not None:

@@ -69,6 +69,8 @@ class FlowTask:
         self.config = config
         self.world = world or World()
         self.options: FlowOptions = parse_options(FlowOptions, config.options, config.task)
+        if config.data.augment.active:
+            raise ConfigError("data.augment: tokens are read once, from the clips as they are")
         encoder_config = load_config(self.options.encoder_run / "config.yaml")
         if encoder_config.task != "encoder":
             raise ConfigError(f"{self.options.encoder_run}: not a run of the encoder stage")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from unisono.training.reporting import Sample
 from unisono.training.tasks.vocoder import Segments, VocoderTask, take_weights
 
 
@@ -41,6 +42,10 @@ class PitchTask(VocoderTask):
         batch = self.held_out()
         device = next(self.predictor.parameters()).device
         return self._errors(self.mel.to(device)(batch.wave.to(device)), batch.f0.to(device))[1]
+
+    def samples(self) -> dict[str, Sample]:
+        """None: a predictor alone makes no sound."""
+        return {}
 
     def _errors(self, mel: Tensor, f0: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Mean absolute error, and error where voiced and share of wrong voicing decisions."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from unisono.data.augment import Augmenter
 from unisono.data.dataset import ClipSet
 from unisono.errors import DataError, require_extra
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
@@ -103,6 +104,7 @@ class VocoderTask:
         self.frames = int(self.options.segment_seconds * mel.rate) // mel.hop
         durations = np.array([item.duration for item in self.clips.items])
         self._shares = np.cumsum(durations) / durations.sum()
+        self.augment = Augmenter(data.augment, mel.rate, config.seed)
         self.decoded: DecodedMels | None = None
         if (section := self.options.decoded) is not None:
             self.decoded = DecodedMels(
@@ -123,12 +125,13 @@ class VocoderTask:
 
     def batch(self, step: int) -> Segments:
         """Random crops of this step; clips weighted by their length."""
-        rng = np.random.default_rng((self.config.seed, 1, self.world.position(step)))
+        position = self.world.position(step)
+        rng = np.random.default_rng((self.config.seed, 1, position))
         count = max(1, round(self.config.data.batch_seconds / self.options.segment_seconds))
         section = self.options.decoded
         decoded = 0 if section is None else round(section.share * count)
         places = np.searchsorted(self._shares, rng.random(count - decoded))
-        return self._segments(self.clips, places, rng, decoded)
+        return self._segments(self.clips, places, rng, decoded, position)
 
     def losses(self, batch: Segments, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """First the discriminator's turn, once it plays; then the generator's."""
@@ -211,9 +214,17 @@ class VocoderTask:
         """Nothing to take back."""
 
     def _segments(
-        self, clips: ClipSet, places: np.ndarray, rng: np.random.Generator, decoded: int = 0
+        self,
+        clips: ClipSet,
+        places: np.ndarray,
+        rng: np.random.Generator,
+        decoded: int = 0,
+        position: int | None = None,
     ) -> Segments:
-        """`decoded` crops with decoded mels, then one of each clip in `places`."""
+        """`decoded` crops with decoded mels, then one of each clip in `places`.
+
+        `position`, the batch's number in training, draws the augmentation of the latter.
+        """
         rate, hop = self.mel.config.rate, self.mel.config.hop
         length = self.frames * hop
         waves, pitches, mels = [], [], []
@@ -228,6 +239,8 @@ class VocoderTask:
             duration = clips.items[place].duration
             offset = rng.uniform(0, max(0.0, duration - length / rate))
             wave = clips.read(int(place), offset, min(duration, length / rate))[:length]
+            if position is not None:
+                wave = self.augment(wave, position, len(waves)).samples[:length]
             wave = np.pad(wave, (0, length - len(wave)))
             waves.append(wave * np.float32(10 ** rng.uniform(-0.5, 0.1)))
             pitches.append(self._pitch(wave.astype(np.float64), rate, hop))
