@@ -107,7 +107,7 @@ class SceneSet:
             self._rng(number, _WORDS),
         )
         scene = Scene(
-            samples=np.sum(stems, axis=0, dtype=np.float64).astype(np.float32),
+            samples=np.asarray(np.sum(stems, axis=0, dtype=np.float64), np.float32),
             rate=rate,
             sap=sap,
             text="" if speech is None else speech.spoken.text,

@@ -8,7 +8,7 @@ from unisono.data import effects
 from unisono.data.effects import Wave
 from unisono.errors import require_extra
 
-__all__ = ["change_tempo", "fade", "in_room", "lengthen", "level_of", "trim"]
+__all__ = ["change_tempo", "fade", "in_room", "lengthen", "trim"]
 
 _BLOCK = 0.01
 """Seconds over which loudness is taken to find where a sound begins and ends."""
@@ -65,8 +65,3 @@ def change_tempo(wave: Wave, factor: float, rate: int) -> Wave:
 def in_room(wave: Wave, response: Wave) -> Wave:
     """`wave` in the room of an impulse response, with the tail that follows it."""
     return effects.reverberate(np.pad(wave, (0, len(response))), response)
-
-
-def level_of(wave: Wave) -> float:
-    """Mean square over full scale, dB; it must hold some sound."""
-    return float(10 * np.log10(effects.power(wave)))

@@ -46,6 +46,11 @@ MIXED = 5.0
 LEAST_VOICED, LEAST_CLIPS = 0.2, 3
 """Seconds of voice that a clip needs to count, and clips that a voice needs."""
 
+LEAST_LETTERS = 12
+"""Letters below which a clip has no pace of its own: a short word may be drawn out."""
+
+Method = Literal["stated", "name", "pitch", "unknown"]
+
 _NAMED = re.compile(r"(?:^|[-_. ])(female|woman|male|man|f|m)(?:[-_. ]|$)", re.IGNORECASE)
 
 
@@ -78,7 +83,7 @@ class Voice(BaseModel):
     spread: float | None = Field(default=None, ge=0)
     pace: float | None = Field(default=None, gt=0)
     clips: int = Field(default=0, ge=0)
-    method: Literal["stated", "name", "pitch", "unknown"] = "stated"
+    method: Method = "stated"
 
     def raised(self, factor: float) -> Voice:
         """The voice played `factor` times as fast, as a tape: its measures change with it.
@@ -220,7 +225,9 @@ def letters(text: str) -> int | None:
 
 
 def _measure(name: str, clips: ClipSet, indices: Sequence[int]) -> Voice:
-    pitches, paces, languages = [], [], []
+    pitches: list[float] = []
+    paces: list[float] = []
+    languages: list[str] = []
     for index in indices:
         clip = clips.take(index)
         item = clips.items[clip.index]
@@ -260,7 +267,7 @@ def _by_pitch(pitch: float) -> tuple[Gender | None, Age | None]:
     return None, None
 
 
-def _named(name: str) -> tuple[Gender | None, Age | None, Literal["name", "unknown"]]:
+def _named(name: str) -> tuple[Gender | None, Age | None, Method]:
     """What a name says; whoever is called a man or a woman is an adult."""
     found = _NAMED.search(name)
     if found is None:
@@ -273,10 +280,6 @@ def _pace(item: ManifestItem) -> float | None:
     """Letters a second of a clip long enough to have a pace."""
     count = letters(item.text)
     return count / item.duration if count is not None and count >= LEAST_LETTERS else None
-
-
-LEAST_LETTERS = 12
-"""Letters below which a clip has no pace of its own: a short word may be drawn out."""
 
 
 def _spread(indices: Sequence[int], most: int) -> list[int]:

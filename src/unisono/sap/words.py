@@ -90,7 +90,7 @@ EVENT_LEVEL: Table = {
 }
 PLACE: Table = {
     "beginning": ("at the beginning", "at the start"),
-    "middle": ("in the middle", "halfway through"),
+    "middle": ("in the middle", "around the middle"),
     "end": ("near the end", "towards the end"),
     "throughout": ("throughout", "the whole time"),
     "part": ("for part of the time", "for a while"),
