@@ -187,7 +187,7 @@ class VocoderTask:
 
     @torch.no_grad()
     def samples(self) -> dict[str, Sample]:
-        """Three held-out crops: real, and made from their mel alone."""
+        """Up to three held-out crops: real, and made from their mel alone."""
         device = next(self.vocoder.parameters()).device
         rate = self.mel.config.rate
         found: dict[str, Sample] = {}
