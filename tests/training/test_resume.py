@@ -41,14 +41,14 @@ def same(a, b):
 
 def kill_between(process, run, signal_number):
     """Send the signal once the run has its first checkpoint, if it has not ended by then."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 900
     while time.monotonic() < end and process.poll() is None:
         if load_checkpoint(run) is not None:
             time.sleep(0.05)
             os.kill(process.pid, signal_number)
             break
         time.sleep(0.01)
-    process.wait(timeout=120)
+    process.wait(timeout=900)
 
 
 @pytest.mark.parametrize("stage", ["vocoder", "encoder"])
