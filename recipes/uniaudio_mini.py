@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
-            decoding={"steps": 3, "solver": "euler", "guidance": 0.3, "start": 0.7},
+            decoding={"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"},
             voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )
         print(folder)
