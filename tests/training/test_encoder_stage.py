@@ -258,6 +258,7 @@ def test_a_frozen_decoder_teaches_the_encoder_and_is_not_saved(mixed, whisper, t
 
 def gradients(mixed, out, rank, size, number, place):
     """One process's part of a step; the first one saves the averaged gradients and codebook."""
+    torch.set_num_threads(1)  # OpenMP's threads do not outlive the fork
     dist.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=size)
     world = World()
     task = encoder_task("encoder", mixed, out, world, **two_process_options(out))
