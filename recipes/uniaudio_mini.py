@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
 STAGES = ("vocoder", "pitch", "encoder", "flow", "vocoder-decoded", "pitch-decoded")
 VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
 VOICE_SECONDS = 60.0
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
-            decoding={"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"},
+            decoding=DECODING,
             voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )
         print(folder)

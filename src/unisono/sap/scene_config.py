@@ -95,7 +95,7 @@ class SpeechMaterial(Material):
     """Leave out voices whose gender the table does not tell."""
     languages: list[str] = Field(default_factory=list)
     """Languages that are used; none named: all."""
-    clips: int = Field(3, ge=1, le=20)
+    clips: int = Field(default=3, ge=1, le=20)
     """Most clips in a scene."""
     pause: Lengths = (0.15, 0.5)
     """Seconds between two clips."""
