@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unisono.errors import DataError
 from unisono.quantize import VectorQuantizer
@@ -43,8 +44,21 @@ class Options:
     even: bool = False
     """All frames real, all rows labelled, no quantizer: equal shares of the joint batch."""
     critic_every: int = 2
+    late: int = 0
+    """First step with the critic and the rare head."""
     fails_at: int = -1
     """Position whose data cannot be read."""
+
+
+class Layer(GradientCheckpointingLayer):
+    """What transformers' layers are made of."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(DIM, DIM)
+
+    def forward(self, hidden):
+        return hidden + self.inner(hidden).tanh()
 
 
 class Coder(nn.Module):
@@ -53,14 +67,14 @@ class Coder(nn.Module):
     def __init__(self):
         super().__init__()
         self.inner = nn.Linear(4, DIM)
-        self.layers = nn.ModuleList(nn.Linear(DIM, DIM) for _ in range(2))
+        self.layers = nn.ModuleList(Layer() for _ in range(2))
         self.quantizer = VectorQuantizer(CODES, DIM, decay=0.7, restart_interval=2, scale=3.0)
         self.quantizer.set_codebook(torch.randn(CODES, DIM) * torch.arange(CODES)[:, None])
 
     def run_layers(self, states, mask, world, quantize=True):
         hidden = self.inner(states)
         for layer in self.layers:
-            hidden = hidden + layer(hidden).tanh()
+            hidden = layer(hidden)
         if not quantize:
             return Quantized(hidden, mask.long(), hidden.new_zeros(()))
         return self.quantizer(hidden, mask, world)
@@ -115,13 +129,16 @@ class JointTask:
         def over_frames(values):
             return self.world.mean((values * batch.mask).sum(), count)
 
-        if step % self.options.critic_every == 0:
+        late = self.options.late
+        if step >= late and step % self.options.critic_every == 0:
             judged = critic(made.detach())[..., 0] - critic(batch.states)[..., 0]
             factor = float("inf") if step == self.options.overflow else 1.0
             yield "critic", over_frames(judged.square() + judged) * factor, {}
         loss = over_frames((made - batch.states).square().mean(-1))
         rows = batch.labelled.bool()
-        if rows.any():
+        if step < late:
+            pass
+        elif rows.any():
             scores = rare(out.vectors[rows])[..., 0]
             weight = batch.mask[rows]
             loss = loss + self.world.mean((scores.tanh() * weight).sum(), weight.sum())
@@ -142,7 +159,7 @@ class JointTask:
 
     def extra_state(self):
         """How many numbers of the layers' weights lie in this process."""
-        weights = [layer.weight for layer in self.modules["coder"].layers]
+        weights = [layer.inner.weight for layer in self.modules["coder"].layers]
         local = [w.to_local() if isinstance(w, DTensor) else w for w in weights]
         return {"held": sum(w.numel() for w in local)}
 

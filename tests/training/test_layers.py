@@ -35,8 +35,9 @@ def gradients(encoder):
 
 def test_layers_are_the_outermost_lists_with_weights(encoder):
     assert [name for name, _ in repeated_layers(encoder)] == ["layers.0", "layers.1", "layers.2"]
-    nested = nn.Sequential(nn.ModuleList([nn.ModuleList([nn.Linear(1, 1)])]), nn.ReLU())
-    assert [name for name, _ in repeated_layers(nested)] == ["0.0"]
+    parts = nn.ModuleList([nn.Linear(1, 1), nn.ReLU(), nn.ModuleList([nn.Linear(1, 1)])])
+    nested = nn.Sequential(nn.ReLU(), nn.Sequential(nn.ModuleList([parts])))
+    assert [name for name, _ in repeated_layers(nested)] == ["1.0.0.0", "1.0.0.2.0"]
 
 
 def test_layers_computed_again_give_the_same_gradients(encoder):

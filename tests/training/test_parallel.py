@@ -20,7 +20,7 @@ from unisono.errors import ConfigError
 from unisono.training.config import load_config
 from unisono.training.loop import train
 from unisono.training.sizes import stage_modules, stage_sizes
-from unisono.training.state import load_checkpoint
+from unisono.training.state import load_checkpoint, read_checkpoint, save_checkpoint
 from unisono.training.tasks import build_task
 
 SCRIPT = Path(__file__).parent / "joint_task.py"
@@ -69,13 +69,14 @@ def assert_close(a, b, place=""):
 
 
 SHARDED = {"sharding": "full", "average": 0.9, "save_every": 2, "keep": 3, "steps": 4}
+LATE = {"late": 2}  # at the first checkpoint some parameters have had no gradient yet
 RUNS = {
     "plain": {},
     "random": {"options": {"dropout": 0.3}, "average": 0.9, "keep": 3},
     "overflow": {"options": {"overflow": 4}},
-    "sharded": SHARDED,
+    "sharded": {**SHARDED, "options": LATE},
     "sharded-windows": {**SHARDED, "accumulate": 2, "options": {"even": True, "critic_every": 1}},
-    "sharded-bf16": {**SHARDED, "precision": "bf16"},
+    "sharded-bf16": {**SHARDED, "precision": "bf16", "options": LATE},
     "meta": {"held_on_meta": str(CONFIGS / "uniaudio-paper-encoder-2.yaml")},
 }
 
@@ -146,10 +147,11 @@ def test_gradients_that_are_not_finite_on_one_process_stop_both_from_stepping(tw
 
 
 def test_sharded_weights_are_those_of_one_process(two, tmp_path):
-    run(tmp_path / "one", joint=2, steps=4, average=0.9)
+    run(tmp_path / "one", joint=2, steps=4, average=0.9, options=LATE)
     shared, single = load_checkpoint(two / "sharded"), load_checkpoint(tmp_path / "one")
     assert_close(shared["modules"], single["modules"])
-    assert_close(shared["average"], single["average"])
+    for part in ("average", "optimizers"):
+        assert_close(shared[part], single[part], part)
     assert single["task"] == {"held": 2 * DIM * DIM} and shared["task"] == {"held": DIM * DIM}
     even = RUNS["sharded-windows"]["options"]
     run(tmp_path / "windows", joint=4, steps=2, average=0.9, options=even)
@@ -179,12 +181,21 @@ def test_the_paper_size_is_held_as_planned(two):
     assert planned.bytes(True) < 0.6 * alone.bytes(True)
 
 
-def test_sharding_needs_company_and_its_own_checkpoints(two, tmp_path):
+def test_sharding_needs_company(tmp_path):
     with pytest.raises(ConfigError, match="several processes"):
         run(tmp_path / "run", **SHARDED)
-    shutil.copytree(two / "sharded", tmp_path / "sharded")
-    with pytest.raises(ConfigError, match="trained with sharding=full"):
-        run(tmp_path / "sharded", steps=8)
+
+
+def test_a_sharded_run_goes_on_without_sharding(two, tmp_path):
+    """The same optimizer state, whole: steps, moments and what has none yet."""
+    first = two / "sharded" / "checkpoints" / "step-00000002"
+    state = read_checkpoint(first)
+    assert "critic" in state["optimizers"] and not state["optimizers"]["critic"]["state"]
+    save_checkpoint(tmp_path / "alone", 2, {**state, "batches": 2}, keep=1)  # of joint batches
+    run(tmp_path / "alone", joint=2, steps=4, average=0.9, options=LATE)
+    alone, sharded = load_checkpoint(tmp_path / "alone"), load_checkpoint(two / "sharded")
+    for part in ("modules", "optimizers", "average"):
+        assert_close(sharded[part], alone[part], part)
 
 
 def exact(a, b, place):

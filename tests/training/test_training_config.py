@@ -27,6 +27,11 @@ def test_overrides_reach_nested_keys():
     assert config.options["extra"] == [1, 2]
 
 
+def test_no_is_a_precision_and_not_false():
+    assert load_config(CONFIGS[0], ["precision=no"]).precision == "no"
+    assert load_config(CONFIGS[0]).precision == "auto"
+
+
 @pytest.mark.parametrize(
     ("override", "part"),
     [
@@ -36,6 +41,10 @@ def test_overrides_reach_nested_keys():
         ("steps", "key=value"),
         ("precision=fp8", "precision"),
         ("steps.deep=1", "not a section"),
+        ("average=1.5", "average"),
+        ("sharding=half", "sharding"),
+        ("compile.backnd=eager", "backnd"),
+        ("data.workers=-1", "data.workers"),
     ],
 )
 def test_a_wrong_override_is_named(override, part):

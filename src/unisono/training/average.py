@@ -60,7 +60,7 @@ class WeightAverage:
         """`{"updates": n, "modules": {module: {parameter: whole tensor}}}`."""
         modules: dict[str, dict[str, Tensor]] = {}
         for (module, name), tensor in self._average.items():
-            modules.setdefault(module, {})[name] = whole(tensor).cpu()
+            modules.setdefault(module, {})[name] = whole(tensor)
         return {"updates": self.updates, "modules": modules}
 
     @torch.no_grad()

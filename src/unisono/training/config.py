@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unisono.data.augment import AugmentSection
 from unisono.errors import ConfigError
@@ -87,6 +87,11 @@ class TrainConfig(Section):
     data: DataSection
     optimizers: dict[str, OptimizerSection]
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_is_a_word(cls, value: Any) -> Any:
+        return "no" if value is False else value  # YAML reads a bare no as false
 
     @model_validator(mode="after")
     def _whole_windows(self) -> TrainConfig:

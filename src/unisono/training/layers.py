@@ -16,12 +16,14 @@ log = logging.getLogger(__name__)
 
 
 def repeated_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Names and members of the outermost `nn.ModuleList`s that hold parameters."""
+    """Names and members of the outermost `nn.ModuleList`s that hold parameters.
+
+    A list within a list stands for its members: it has no `forward` of its own.
+    """
     for name, child in module.named_children():
-        if isinstance(child, nn.ModuleList):
-            for number, layer in child.named_children():
-                if any(True for _ in layer.parameters()):
-                    yield f"{name}.{number}", layer
+        if isinstance(module, nn.ModuleList) and not isinstance(child, nn.ModuleList):
+            if any(True for _ in child.parameters()):
+                yield name, child
         else:
             for below, layer in repeated_layers(child):
                 yield f"{name}.{below}", layer

@@ -96,9 +96,7 @@ class _Trainer:
         steps = range(self.start, config.steps)
         self.batches = stack.enter_context(Batches(task.batch, steps, config.data.workers))
         self.players, average, scaler = self._place_modules()
-        self.snapshot = Snapshot(
-            task, self.players, scaler, average, world, config.sharding == "full"
-        )
+        self.snapshot = Snapshot(task, self.players, scaler, average, world)
         if state is not None:
             self.snapshot.load(state)
         self.scaler, self.average = scaler, average

@@ -13,6 +13,7 @@ from torch.distributed.tensor import DTensor
 from unisono.training.config import OptimizerSection
 from unisono.training.parallel import average_gradients
 from unisono.training.schedules import warmup_cosine
+from unisono.training.sharding import drop_gathered, like_parameter, whole
 from unisono.training.world import World
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,15 @@ class Player:
         world: World,
         scaler: torch.amp.GradScaler,
     ) -> None:
+        self.modules = modules
+        # Kept from the start: a stage may freeze and thaw parameters on its way.
+        self._by_rate = _by_rate(modules, section)
         self.section = section
         self.steps = steps
         self.world = world
         self.scaler = scaler
         self.optimizer = torch.optim.AdamW(
-            _groups(modules, section),
+            _groups(self._by_rate),
             lr=section.lr,
             betas=section.betas,
             weight_decay=section.weight_decay,
@@ -79,17 +83,44 @@ class Player:
         elif not self.scaler.is_enabled():  # a scaler looks for its factor that way
             log.warning("optimizer step %d: gradient is not finite, step left out", number)
         self.optimizer.zero_grad(set_to_none=True)
+        drop_gathered(self.modules.values())
         return float(norm)
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Take a saved optimizer state; rates and decay stay those of the config."""
-        own = [
-            {key: value for key, value in group.items() if key != "params"}
-            for group in self.optimizer.param_groups
-        ]
-        self.optimizer.load_state_dict(state)
-        for group, values in zip(self.optimizer.param_groups, own, strict=True):
-            group.update(values)
+    def state(self) -> dict[str, Any]:
+        """The optimizer's state dict with whole tensors; every process must call it.
+
+        Parameters are numbered as without sharding, so that a run may go on either way.
+        """
+        # Not torch.distributed.checkpoint's function: it steps an optimizer that is still unused,
+        # and refuses parameters that have had no gradient yet.
+        own = self.optimizer.param_groups
+        settings = {parameter: group for group in own for parameter in group["params"]}
+        state: dict[int, dict[str, Any]] = {}
+        groups: list[dict[str, Any]] = []
+        number = 0
+        for group in self._by_rate.values():
+            numbers = range(number, number + len(group))
+            for number, parameter in zip(numbers, group, strict=True):
+                if parameter in self.optimizer.state:
+                    values = self.optimizer.state[parameter]
+                    state[number] = {key: whole(value) for key, value in values.items()}
+            groups.append({**settings[group[0]], "params": list(numbers)})
+            number = numbers.stop
+        return {"state": state, "param_groups": groups}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take what `state` gave; rates and decay stay those of the config."""
+        parameters = [parameter for group in self._by_rate.values() for parameter in group]
+        place = {parameter: number for number, parameter in enumerate(self.parameters)}
+        own: dict[int, dict[str, Any]] = {}
+        for number, values in state["state"].items():
+            parameter = parameters[number]
+            own[place[parameter]] = {
+                key: like_parameter(value, parameter) if value.ndim else value
+                for key, value in values.items()
+            }
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": own, "param_groups": groups})
 
 
 @torch.no_grad()
@@ -109,17 +140,26 @@ def clip_gradients(parameters: Sequence[nn.Parameter], limit: float) -> Tensor:
     return norm
 
 
-def _groups(modules: Mapping[str, nn.Module], section: OptimizerSection) -> list[dict[str, Any]]:
+def _groups(by_rate: Mapping[float, Sequence[nn.Parameter]]) -> list[dict[str, Any]]:
     """Parameter groups by learning rate; sharded parameters apart, foreach cannot mix them."""
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    groups: list[dict[str, Any]] = []
+    for rate, parameters in by_rate.items():
+        sharded = [p for p in parameters if isinstance(p, DTensor)]
+        plain = [p for p in parameters if not isinstance(p, DTensor)]
+        groups += [{"params": part, "lr": rate, "base": rate} for part in (sharded, plain) if part]
+    return groups
+
+
+def _by_rate(
+    modules: Mapping[str, nn.Module], section: OptimizerSection
+) -> dict[float, list[nn.Parameter]]:
+    """Trained parameters by learning rate; the longest matching key of `rates` decides."""
+    groups: dict[float, list[nn.Parameter]] = {}
     for prefix, module in modules.items():
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
                 continue
             keys = [key for key in section.rates if f"{prefix}.{name}".startswith(key)]
             rate = section.rates[max(keys, key=len)] if keys else section.lr
-            groups.setdefault((rate, isinstance(parameter, DTensor)), []).append(parameter)
-    return [
-        {"params": parameters, "lr": rate, "base": rate}
-        for (rate, _), parameters in groups.items()
-    ]
+            groups.setdefault(rate, []).append(parameter)
+    return groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,9 +11,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
-    get_optimizer_state_dict,
     set_model_state_dict,
-    set_optimizer_state_dict,
 )
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import (
@@ -22,13 +21,14 @@ from torch.distributed.fsdp import (
     register_fsdp_forward_method,
 )
 from torch.distributed.tensor import DTensor, distribute_tensor
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from unisono.errors import ConfigError
 from unisono.quantize.vector import VectorQuantizer
 from unisono.training.layers import repeated_layers
 from unisono.training.world import World
 
-_METHODS = ("embed", "run_layers", "finish", "loss")
+_METHODS = ("embed", "run_layers", "finish", "loss", "mel", "f0")
 """What tasks call of a module in place of `forward`."""
 
 
@@ -38,10 +38,10 @@ _LARGE = 10_000_000
 def shard(modules: Mapping[str, nn.Module], world: World, precision: str) -> None:
     """Split the large modules' parameters over all processes, in place (FSDP2).
 
-    Each repeated layer is gathered when it runs; what lies outside of layers is gathered with its
-    module. Codebooks stay whole: the quantizer rewrites them between passes. So do modules of less
-    than ten million parameters, unless none is larger: every process must run a split module in
-    every step, and heads often have nothing to do.
+    Each transformer layer is gathered when it runs; what lies outside of such layers is gathered
+    with its module. Codebooks stay whole: the quantizer rewrites them between passes. So do modules
+    of less than ten million parameters, unless none is larger: every process must run a split
+    module in every step, and heads often have nothing to do.
 
     Raises:
         ConfigError: there is one process, or the precision needs a gradient scaler.
@@ -57,11 +57,11 @@ def shard(modules: Mapping[str, nn.Module], world: World, precision: str) -> Non
     )
     for module in large_modules(modules.values()):
         kept = whole_parameters(module)
-        for _, layer in repeated_layers(module):
+        for layer in sharded_layers(module):
             fully_shard(layer, mesh=mesh, mp_policy=policy, ignored_params=kept)
         fully_shard(module, mesh=mesh, mp_policy=policy, ignored_params=kept)
         for method in _METHODS:
-            if hasattr(module, method):
+            if inspect.ismethod(getattr(module, method, None)):
                 register_fsdp_forward_method(module, method)
 
 
@@ -70,6 +70,15 @@ def large_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
     sizes = [(sum(p.numel() for p in module.parameters()), module) for module in modules]
     bound = min(_LARGE, max(size for size, _ in sizes))
     return [module for size, module in sizes if size >= bound]
+
+
+def sharded_layers(module: nn.Module) -> list[nn.Module]:
+    """Layers gathered on their own: those of transformers' models.
+
+    Other repeated parts may be used by more than their `forward`, which FSDP does not see.
+    """
+    layers = (layer for _, layer in repeated_layers(module))
+    return [layer for layer in layers if isinstance(layer, GradientCheckpointingLayer)]
 
 
 def whole_parameters(module: nn.Module) -> set[nn.Parameter]:
@@ -89,9 +98,23 @@ def reduce_at(modules: Iterable[nn.Module], step: bool) -> None:
             module.set_requires_gradient_sync(step)
 
 
+def drop_gathered(modules: Iterable[nn.Module]) -> None:
+    """Forget gathered weights, so that a pass after an optimizer step sees the new ones.
+
+    A discriminator runs again in the same step, where FSDP may still hold its weights together.
+    """
+    for module in modules:
+        for part in module.modules():
+            if isinstance(part, FSDPModule):
+                part.reshard()
+
+
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor put together from all processes' parts; every process must call it."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """A tensor put together from all processes' parts, on the CPU; every process must call it.
+
+    One that is not split is given back as it is.
+    """
+    return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
 
 
 def like_parameter(tensor: Tensor, parameter: Tensor) -> Tensor:
@@ -106,7 +129,8 @@ def module_state(module: nn.Module) -> dict[str, Any]:
     """Whole weights; of a sharded module on the CPU and on the first process only."""
     if not isinstance(module, FSDPModule):
         return module.state_dict()
-    return get_model_state_dict(module, options=_whole_on_cpu())
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return get_model_state_dict(module, options=options)
 
 
 def load_module(module: nn.Module, state: dict[str, Any]) -> None:
@@ -115,26 +139,3 @@ def load_module(module: nn.Module, state: dict[str, Any]) -> None:
         module.load_state_dict(state)
         return
     set_model_state_dict(module, state, options=StateDictOptions(full_state_dict=True))
-
-
-def optimizer_state(
-    modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
-    """Whole state of an optimizer over sharded modules, by name of parameter."""
-    return get_optimizer_state_dict(_joined(modules), optimizer, options=_whole_on_cpu())
-
-
-def load_optimizer(
-    modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict[str, Any]
-) -> None:
-    """Take what `optimizer_state` gave."""
-    options = StateDictOptions(full_state_dict=True)
-    set_optimizer_state_dict(_joined(modules), optimizer, state, options=options)
-
-
-def _joined(modules: Mapping[str, nn.Module]) -> nn.Module:
-    return nn.ModuleDict(modules)
-
-
-def _whole_on_cpu() -> StateDictOptions:
-    return StateDictOptions(full_state_dict=True, cpu_offload=True)

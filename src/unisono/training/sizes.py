@@ -18,8 +18,7 @@ from unisono.training.discriminators import WaveDiscriminator
 from unisono.training.encoder_options import EncoderOptions
 from unisono.training.encoder_start import frozen_parameters
 from unisono.training.heads import TextReader
-from unisono.training.layers import repeated_layers
-from unisono.training.sharding import large_modules, whole_parameters
+from unisono.training.sharding import large_modules, sharded_layers, whole_parameters
 from unisono.training.tasks.flow import FlowOptions
 from unisono.training.tasks.vocoder import VocoderOptions
 from unisono.training.text_supervision import whisper_config
@@ -108,7 +107,7 @@ def _size(module: nn.Module, processes: int) -> ModuleSize:
             return parameter.numel()
         return math.ceil(parameter.shape[0] / processes) * math.prod(parameter.shape[1:])
 
-    layers = [sum(p.numel() for p in layer.parameters()) for _, layer in repeated_layers(module)]
+    layers = [sum(p.numel() for p in layer.parameters()) for layer in sharded_layers(module)]
     total = sum(p.numel() for p in parameters)
     outside = total - sum(layers) - sum(p.numel() for p in whole)
     gathered = 0 if processes == 1 else max(layers, default=0) + outside

@@ -10,15 +10,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from unisono.errors import ConfigError, DataError
+from unisono.errors import DataError
 from unisono.training.average import WeightAverage
 from unisono.training.optimization import Player
-from unisono.training.sharding import (
-    load_module,
-    load_optimizer,
-    module_state,
-    optimizer_state,
-)
+from unisono.training.sharding import load_module, module_state
 from unisono.training.state import (
     newest_checkpoint,
     read_checkpoint,
@@ -39,16 +34,14 @@ class Snapshot:
     scaler: torch.amp.GradScaler
     average: WeightAverage | None
     world: World
-    sharded: bool = False
 
     def save(self, run: Path, step: int, keep: int) -> None:
         """Write the checkpoint of `step`; all processes call it, the first one writes."""
         state: dict[str, Any] = {
             "step": step,
             "batches": self.world.batches(step),
-            "sharded": self.sharded,
             "modules": {name: module_state(m) for name, m in self.task.modules.items()},
-            "optimizers": {name: self._optimizer_state(name) for name in self.players},
+            "optimizers": {name: player.state() for name, player in self.players.items()},
             "task": self.task.extra_state(),
             "scaler": self.scaler.state_dict(),
         }
@@ -62,23 +55,11 @@ class Snapshot:
         self.world.wait()
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Put a checkpoint back; keys that older versions did not write keep their defaults.
-
-        Raises:
-            ConfigError: optimizer state of a sharded run in one that is not, or the reverse.
-        """
-        if state.get("sharded", False) != self.sharded:
-            raise ConfigError(
-                f"the run was {'' if state.get('sharded') else 'not '}trained with sharding=full; "
-                "go on in the same way, or start a new run from its weights"
-            )
+        """Put a checkpoint back; keys that older versions did not write keep their defaults."""
         for name, module in self.task.modules.items():
             load_module(module, state["modules"][name])
         for name, player in self.players.items():
-            if self.sharded:
-                load_optimizer(self._modules(name), player.optimizer, state["optimizers"][name])
-            else:
-                player.load(state["optimizers"][name])
+            player.load(state["optimizers"][name])
         self.task.load_extra_state(state["task"])
         if state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
@@ -90,15 +71,6 @@ class Snapshot:
         generators = [state["rng"], *state.get("other_rng", [])]
         if self.world.rank < len(generators):  # further processes keep their fresh seeds
             restore_rng(generators[self.world.rank])
-
-    def _optimizer_state(self, name: str) -> dict[str, Any]:
-        optimizer = self.players[name].optimizer
-        if self.sharded:
-            return optimizer_state(self._modules(name), optimizer)
-        return optimizer.state_dict()
-
-    def _modules(self, player: str) -> dict[str, torch.nn.Module]:
-        return {name: self.task.modules[name] for name in self.task.players[player]}
 
 
 def resumed_state(run: Path, world: World) -> dict[str, Any] | None:
