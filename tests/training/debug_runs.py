@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
@@ -11,3 +13,14 @@ def overrides(corpus, out, **more):
     """Overrides that point a debug config at the test corpus."""
     pairs = {"data.train": f"[{corpus}]", "out": out, "device": "cpu", **more}
     return [f"{key}={value}" for key, value in pairs.items()]
+
+
+def same(a, b):
+    """Whether two checkpoint states are equal bit by bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return a == b

@@ -7,6 +7,7 @@ import os
 
 import pytest
 import torch
+from debug_runs import same
 from joint_task import JointTask, make_config, run
 
 from unisono.errors import ConfigError, DataError
@@ -20,16 +21,6 @@ EVEN = {"even": True, "critic_every": 1}
 
 def lines(run_folder):
     return [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def same(a, b):
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
 
 
 def steps_taken(state, player):

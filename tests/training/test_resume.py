@@ -9,8 +9,7 @@ import sys
 import time
 
 import pytest
-import torch
-from debug_runs import CONFIGS, overrides
+from debug_runs import CONFIGS, overrides, same
 
 from unisono.training.state import load_checkpoint
 
@@ -27,16 +26,6 @@ def finish(process):
     out, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, out
     return out
-
-
-def same(a, b):
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
 
 
 def kill_between(process, run, signal_number):

@@ -199,12 +199,12 @@ class HiFTVocoder(nn.Module):
         x = functional.leaky_relu(x, 0.01)
         magnitude, phase = self.post_conv(x).chunk(2, 1)
         phase = phase.sin() if c.phase_activation == "sin" else phase
-        spectrum = torch.polar(magnitude.exp().clamp(max=100.0), phase)
+        magnitude = magnitude.exp().clamp(max=100.0)
+        spectrum = torch.polar(magnitude, phase)
         if c.source_filter:
             # Harmonics of usual level have about magnitude one then, as what they are added to.
             level = c.nsf_alpha * c.istft_params["n_fft"] / 8
-            shape = magnitude.exp().clamp(max=100.0) / level
-            spectrum = spectrum + shape * _complex(self.gain_conv(x)) * _complex(stft)
+            spectrum = spectrum + magnitude / level * _complex(self.gain_conv(x)) * _complex(stft)
         return self._wave(spectrum)
 
     def _spectrum(self, source: Tensor) -> Tensor:

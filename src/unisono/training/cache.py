@@ -6,6 +6,7 @@ line a sequence. It is written sequence by sequence; an interrupted run goes on 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from unisono.errors import DataError
 
@@ -131,6 +133,12 @@ def write_cache(
                 log.info("cached %d of %d sequences", number + 1, len(plan))
     for file in files.values():
         file.close()  # type: ignore[attr-defined]
+
+
+def add_weights(digest: hashlib._Hash, weights: Mapping[str, Tensor]) -> None:
+    """Make a cache's key depend on every weight of a state dict, whatever its order."""
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
 
 
 def _open(folder: Path, name: str, frames: int, width: int) -> object:

@@ -7,7 +7,6 @@ trained on both, it learns to sharpen them [fine-tuning on predicted mels, HiFi-
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,11 @@ import numpy as np
 import torch
 
 from unisono.errors import DataError
-from unisono.training.cache import StateCache, write_cache
+from unisono.training.cache import StateCache, add_weights, write_cache
 from unisono.training.config import load_config
 from unisono.training.state import module_weights
 from unisono.training.tasks.flow import FlowTask
 from unisono.training.world import World
-
-log = logging.getLogger(__name__)
 
 
 class DecodedMels:
@@ -54,13 +51,11 @@ class DecodedMels:
         task = FlowTask(config, world)
         weights = module_weights(run)["flow"]
         task.flow.load_state_dict(weights)
-        self._task = task
         order = np.random.default_rng(seed).permutation(len(task.tokens["train"]))
         lengths = np.array(task.sequences["train"].seconds)[order]
         chosen = order[: int(np.searchsorted(np.cumsum(lengths), seconds)) + 1]
         digest = hashlib.sha256(repr((seed, seconds, sorted(sampling.items()))).encode())
-        for name, tensor in sorted(weights.items()):
-            digest.update(name.encode() + tensor.numpy().tobytes())
+        add_weights(digest, weights)
 
         @torch.no_grad()
         def compute(sequence: list[int]) -> tuple[float, dict[str, np.ndarray]]:
@@ -75,7 +70,9 @@ class DecodedMels:
             write_cache(folder, [[int(i)] for i in chosen], compute, digest.hexdigest())
         world.wait()
         self._cache = StateCache(folder)
+        # The flow decoder itself has done its work.
         sequences = task.sequences["train"]
+        self._sequences, self._hop = sequences, task.mel.config.hop
         drawn = [
             record.seconds * all(item.kind in kinds for item in sequences.items(record.clips[0]))
             for record in self._cache.sequences
@@ -86,12 +83,12 @@ class DecodedMels:
 
     def crop(self, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """A random stretch: wave `[frames × hop]` and its decoded mel `[mels, frames]`."""
-        hop = self._task.mel.config.hop
+        hop = self._hop
         place = int(np.searchsorted(self._shares, rng.random() * self._shares[-1], side="right"))
         record = self._cache.sequences[place]
         first = int(rng.integers(0, max(1, record.frames - frames + 1)))
         mel = self._cache.read("mel", place)[first : first + frames].T
-        wave = self._task.sequences["train"].wave(record.clips[0])
+        wave = self._sequences.wave(record.clips[0])
         wave = wave[first * hop : (first + frames) * hop]
         missing = frames * hop - len(wave)
         short = frames - mel.shape[1]

@@ -20,6 +20,7 @@ from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.flow import FlowDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.voice import voice_vector
+from unisono.training.cache import add_weights
 from unisono.training.config import Section, TrainConfig, load_config, parse_options
 from unisono.training.encoder_options import EncoderOptions
 from unisono.training.encoder_start import as_stored, build_encoder
@@ -228,8 +229,7 @@ def cached_tokens(
 ) -> list[Tensor]:
     """Token ids `[T]` of every sequence, kept in a file in `folder`; one process makes them."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
+    add_weights(digest, encoder.state_dict())
     count = len(sequences.seconds)
     clips = [[(c.source, c.path, c.start) for c in sequences.items(i)] for i in range(count)]
     digest.update(repr(clips).encode())
