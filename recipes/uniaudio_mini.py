@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
-STAGES = ("vocoder", "pitch", "encoder", "flow", "vocoder-decoded", "pitch-decoded")
+STAGES = ("vocoder", "pitch", "encoder", "sap", "flow", "vocoder-decoded", "pitch-decoded")
+SCENES = 9000
+VALID_SCENES = 160
 VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
 VOICE_SECONDS = 60.0
 
@@ -26,28 +29,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m recipes.uniaudio_mini", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="work folder: corpus and runs")
     parser.add_argument(
-        "--only", nargs="*", choices=["corpus", *STAGES, "model"], help="only these parts"
+        "--only", nargs="*", choices=["corpus", "scenes", *STAGES, "model"], help="only these parts"
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a stage")
     options = parser.parse_args(arguments)
-    parts = options.only or ["corpus", *STAGES, "model"]
+    parts = options.only or ["corpus", "scenes", *STAGES, "model"]
     out: Path = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     if "corpus" in parts:
-        _run(out, "-m", "recipes.corpus", "--out", "corpus")
-        _run(out, "-m", "recipes.whisper", "--out", "corpus/models")
+        run_python(out, "-m", "recipes.corpus", "--out", "corpus")
+        run_python(out, "-m", "recipes.whisper", "--out", "corpus/models")
+    if "scenes" in parts:
+        compose_scenes(out)
     for stage in STAGES:
         if stage in parts:
             config = ROOT / "configs" / f"uniaudio-mini-{stage}.yaml"
             threads = str(options.threads)
-            _run(out, "-m", "unisono.cli", "train", str(config), "--threads", threads)
+            run_python(out, "-m", "unisono.cli", "train", str(config), "--threads", threads)
     if "model" in parts:
         from unisono.training.export import assemble
 
         manifests = out / "corpus" / "manifests"
         runs = out / "runs"
         folder = assemble(
-            runs / "mini-encoder",
+            runs / "mini-sap",
             out / "uniaudio-mini",
             "uniaudio-mini",
             flow_run=runs / "mini-flow",
@@ -58,6 +63,30 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print(folder)
     return 0
+
+
+def compose_scenes(out: Path) -> None:
+    """The table of voices, training and held-out scenes below `out`, and `runs/scenes.txt`."""
+    import yaml
+
+    runs = out / "runs"
+    runs.mkdir(exist_ok=True)
+    table = out / "corpus" / "voices.jsonl"
+    if not table.exists():
+        shutil.copy(ROOT / "recipes" / "voices.jsonl", table)
+    config = ROOT / "configs" / "scenes-mini.yaml"
+    tree = yaml.safe_load(config.read_text(encoding="utf-8"))
+    held_out = runs / "scenes-valid.yaml"
+    held_out.write_text(yaml.safe_dump({**tree, "split": "valid"}), encoding="utf-8")
+    compose = ("-m", "unisono.cli", "compose")
+    run_python(out, *compose, str(config), "--voices")
+    run_python(out, *compose, str(held_out), "runs/scenes-valid", "--count", str(VALID_SCENES))
+    run_python(
+        out, *compose, str(config), "runs/scenes-train", "--count", str(SCENES), "--seed", "1"
+    )
+    lists = [runs / name / "scenes.txt" for name in ("scenes-train", "scenes-valid")]
+    named = [f"{path.parent.name}/{line}" for path in lists for line in path.read_text().split()]
+    (runs / "scenes.txt").write_text("".join(f"{name}\n" for name in named), encoding="utf-8")
 
 
 def _voice(manifest: Path) -> Any:
@@ -75,7 +104,8 @@ def _voice(manifest: Path) -> Any:
     return torch.cat(waves)
 
 
-def _run(folder: Path, *arguments: str) -> None:
+def run_python(folder: Path, *arguments: str) -> None:
+    """Run Python in `folder` with this repository's recipes at hand; errors end the recipe."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, check=True)
 

@@ -208,3 +208,12 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path):
         tracemalloc.stop()
         assert tokens["level"].shape == (1, minutes * 600)
     assert peaks[60] - peaks[1] < 50e6
+
+
+def test_systems_without_a_text_decoder_refuse_to_read(ramp):
+    tokenizer = Levels()
+    tokens = tokenizer.encode((ramp, 1600))
+    assert not tokenizer.reads_text
+    for call in (tokenizer.transcribe, tokenizer.describe, tokenizer.describe_parts):
+        with pytest.raises(ConfigError, match=r"Model 'levels-1' cannot read .* 'levels' have no"):
+            call(tokens)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from recipes.corpus.package_classes import PACKAGE_RULES, SPEECH
 from unisono.data.manifest import ManifestItem
 
 CLASSES = (
@@ -76,20 +77,31 @@ _SPEECH = re.compile(
     r"|symbols/|town/|radiomessage|tv_news|dreydl|/speech/|/music|xylofon|carpet_sel|rap$"
 )
 _COMPILED = tuple((label, re.compile(pattern)) for label, pattern in _RULES)
+_OF_PACKAGES = {
+    package: tuple((label, re.compile(pattern)) for label, pattern in rules)
+    for package, rules in PACKAGE_RULES.items()
+}
 _TAKE = re.compile(r"[-_. ]*(\d+[a-h]?|\d*x)$")
 
 
-def sound_class(name: str) -> str:
-    """One of `CLASSES` for a lower-case `PACKAGE/PATH` without its ending; "" when unknown."""
-    for label, pattern in _COMPILED:
-        if pattern.search(name):
-            return label
-    return ""
+def sound_class(name: str, package: str = "") -> str:
+    """The label for a lower-case `PACKAGE/PATH` without its ending; "" when unknown.
+
+    One of `CLASSES`, or, for a package with rules of its own, also one of its further labels.
+    """
+    label = _first_match(name, _OF_PACKAGES.get(package, _COMPILED))
+    return "" if label == SPEECH else label
 
 
-def is_speech(name: str) -> bool:
+def is_speech(name: str, package: str = "") -> bool:
     """True for names of spoken lines, spelled letters and music, which are no sounds."""
+    if package in _OF_PACKAGES:
+        return _first_match(name, _OF_PACKAGES[package]) == SPEECH
     return _SPEECH.search(name) is not None
+
+
+def _first_match(name: str, rules: Iterable[tuple[str, re.Pattern[str]]]) -> str:
+    return next((label for label, pattern in rules if pattern.search(name)), "")
 
 
 def take_group(name: str) -> str:

@@ -10,16 +10,19 @@ from pathlib import Path, PurePosixPath
 
 import soundfile
 
-from recipes.corpus.archives import read_pk3, read_rcc
+from recipes.corpus.archives import read_c4group, read_pk3, read_rcc
 from recipes.corpus.classes import is_speech, sound_class, take_group
 from recipes.corpus.clip import RATE, Clip, clean
 from recipes.corpus.duplicates import Heard
+from recipes.corpus.package_classes import PACKAGE_RULES
 from recipes.corpus.table import PACKAGES
 from recipes.packages import Packages
 
 SHORTEST = 0.15  # footsteps and hits are short
 _LONGEST_LABELLED, _LONGEST = 10.0, 30.0
 _ENDINGS = (".ogg", ".wav")
+_ZIPS = (".pk3", ".wz", ".zip")
+_C4GROUPS = (".ocd", ".ocg")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,26 @@ GAMES = (
         "various free, see README-REPLACEMENTS.txt",
     ),
     Game("tuxpaint-sounds", "tuxpaint-stamps-default", ("usr/share/tuxpaint/stamps",), "GPL-2.0"),
+    Game("0ad-sounds", "0ad-data", (f"{_SHARE}/0ad/mods/public",), "CC-BY-SA-3.0"),
+    Game(
+        "openclonk-sounds",
+        "openclonk-data",
+        (f"{_SHARE}/openclonk",),
+        "CC-BY-3.0 AND CC0-1.0 AND ISC",
+    ),
+    Game(
+        "redeclipse-sounds",
+        "redeclipse-data",
+        (f"{_SHARE}/redeclipse/data/sounds",),
+        "CC-BY-SA-3.0 AND CC-BY-3.0 AND CC0-1.0",
+    ),
+    Game("warzone-sounds", "warzone2100-data", (f"{_SHARE}/warzone2100",), "GPL-2.0-or-later"),
+    Game("warmux-sounds", "warmux-data", (f"{_SHARE}/warmux/sound",), "GPL-2.0-or-later"),
+    Game("btanks-sounds", "btanks-data", (f"{_SHARE}/btanks/data",), "GPL-2.0-or-later"),
+    Game("lugaru-sounds", "lugaru-data", (f"{_SHARE}/lugaru/Sounds",), "CC-BY-SA-3.0"),
+    Game("flare-sounds", "flare-game", (f"{_SHARE}/flare/mods",), "CC-BY-SA-3.0"),
+    Game("ardentryst-sounds", "ardentryst", (f"{_SHARE}/ardentryst/Sounds",), "CC-BY-SA-3.0"),
+    Game("openarena-sounds", "openarena-data", (f"{_SHARE}/openarena/baseoa",), "GPL-2.0-or-later"),
 )
 
 
@@ -96,6 +119,8 @@ def game_sounds(packages: Packages, game: Game) -> Iterator[Clip]:
 
     An evaluation package gives only the sounds with a class, a training package all that is not
     speech or music. Kept: rates of 16 kHz and more, 0.15 to 10 s with a class, up to 30 s without.
+    Of longer sounds with a class, packages with rules of their own give 10 s, from a quarter into
+    the sound.
     """
     heard = Heard()
     for other in GAMES:
@@ -112,15 +137,19 @@ def _sounds(packages: Packages, game: Game) -> Iterator[Clip]:
     for folder in game.folders:
         for name, load in _files(root / folder):
             plain = PurePosixPath(f"{folder}/{name}").with_suffix("").as_posix().lower()
-            label = sound_class(plain)
-            if is_speech(plain) or (game.evaluation and not label):
+            label = sound_class(plain, game.package)
+            if is_speech(plain, game.package) or (game.evaluation and not label):
                 continue
             with soundfile.SoundFile(io.BytesIO(load())) as file:
                 seconds, rate = file.frames / file.samplerate, file.samplerate
                 longest = _LONGEST_LABELLED if label else _LONGEST
-                if rate < RATE or not SHORTEST <= seconds <= longest:
+                count = int(longest * rate)
+                cut = game.package in PACKAGE_RULES and label and seconds > longest
+                if rate < RATE or seconds < SHORTEST or (seconds > longest and not cut):
                     continue
-                samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+                if cut:
+                    file.seek(min(file.frames // 4, file.frames - count))
+                samples = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
             yield Clip(take_group(plain), samples, rate, label=label)
 
 
@@ -130,10 +159,13 @@ def _files(folder: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
         name = path.relative_to(folder).as_posix()
         if path.suffix in _ENDINGS:
             yield name, path.read_bytes
-        elif path.suffix == ".pk3":
+        elif path.suffix in _ZIPS:
             yield from ((member, partial(bytes, data)) for member, data in read_pk3(path, _ENDINGS))
         elif path.suffix == ".rcc":
             archive = read_rcc(path.read_bytes(), _ENDINGS, path.name)
+            yield from ((member, partial(bytes, data)) for member, data in archive)
+        elif path.suffix in _C4GROUPS:
+            archive = read_c4group(path.read_bytes(), _ENDINGS, path.name)
             yield from ((member, partial(bytes, data)) for member, data in archive)
 
 

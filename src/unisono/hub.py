@@ -84,6 +84,8 @@ def load(
 def save(tokenizer: AudioTokenizer, folder: str | Path, int8: bool = False) -> Path:
     """Write `tokenizer` into `folder` in our format (config.json, model.safetensors).
 
+    A model that reads text has text.safetensors and tokenizer.json too.
+
     `int8` stores the large matrices as int8 with fp16 scales per row: a quarter of the size; they
     are computed in float32 after loading.
     """

@@ -29,6 +29,7 @@ from unisono.segments import (
     read_segments,
 )
 from unisono.storage.audio_writer import write_blocks
+from unisono.text_reading import TextReading
 from unisono.tokens import AudioTokens, TokenLayout
 
 AudioInput = Audio | str | Path | tuple[Any, int]
@@ -41,8 +42,8 @@ Voice = AudioInput
 DEFAULT_BATCH_SECONDS = 60.0
 
 
-class AudioTokenizer(ABC):
-    """Audio to tokens and back; see `unisono.load`.
+class AudioTokenizer(TextReading, ABC):
+    """Audio to tokens and back, and to text where `reads_text`; see `unisono.load`.
 
     Attributes:
         model_id: names the weights; tokens carry it and other models refuse them.

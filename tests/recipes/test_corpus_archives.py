@@ -1,9 +1,10 @@
+import gzip
 import struct
 import zipfile
 import zlib
 
 import pytest
-from recipes.corpus.archives import read_pk3, read_rcc
+from recipes.corpus.archives import read_c4group, read_pk3, read_rcc
 
 from unisono.errors import DataError
 
@@ -74,3 +75,46 @@ def test_pk3_files(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(DataError, match="not a ZIP file"):
         list(read_pk3(path, (".ogg",)))
+
+
+def c4group(entries):
+    """A group of Clonk before gzip: [(name, bytes, is a group)]."""
+    head = bytearray(204)
+    head[:24] = b"RedWolf Design GrpFolder"
+    struct.pack_into("<3i", head, 28, 1, 2, len(entries))
+    for at in range(0, 202, 3):
+        head[at], head[at + 2] = head[at + 2], head[at]
+    table, store = b"", b""
+    for name, content, child in entries:
+        numbers = struct.pack("<5i", 0, child, len(content), 0, len(store))
+        table += (name.ljust(260, b"\0") + numbers).ljust(316, b"\0")
+        store += content
+    return bytes(byte ^ 237 for byte in head) + table + store
+
+
+def packed(group):
+    return b"\x1e\x8c" + gzip.compress(group)[2:]
+
+
+def test_clonk_groups_with_groups_inside():
+    inner = c4group([(b"Chop1.wav", b"one", 0), (b"Title.png", b"x", 0), (b"Chop2.OGG", b"two", 0)])
+    group = packed(c4group([(b"Tree.ocg", inner, 1), (b"Wind.ogg", b"three", 0)]))
+    assert list(read_c4group(group, (".ogg", ".wav"), "Sound.ocg")) == [
+        ("Sound.ocg/Tree.ocg/Chop1.wav", b"one"),
+        ("Sound.ocg/Tree.ocg/Chop2.OGG", b"two"),
+        ("Sound.ocg/Wind.ogg", b"three"),
+    ]
+
+
+def test_broken_clonk_groups_are_refused():
+    plain = c4group([(b"a.ogg", b"sound", 0)])
+    with pytest.raises(DataError, match=r"a\.ocg is not a Clonk group"):
+        list(read_c4group(plain, (".ogg",), "a.ocg"))
+    for broken, message in (
+        (packed(plain)[:40], "is damaged"),
+        (packed(plain[:300]), "is damaged"),
+        (packed(plain[:-2]), r"ends within a\.ocg/a\.ogg"),
+        (packed(bytes(600)), "has no head of a group"),
+    ):
+        with pytest.raises(DataError, match=message):
+            list(read_c4group(broken, (".ogg",), "a.ocg"))

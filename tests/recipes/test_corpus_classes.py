@@ -1,5 +1,7 @@
 import pytest
 from recipes.corpus.classes import CLASSES, class_table, is_speech, sound_class, take_group
+from recipes.corpus.games import GAMES
+from recipes.corpus.package_classes import PACKAGE_RULES
 
 from unisono.data.manifest import ManifestItem
 
@@ -33,6 +35,43 @@ from unisono.data.manifest import ManifestItem
 def test_classes_of_file_names(name, label):
     assert sound_class(name) == label
     assert label in (*CLASSES, "")
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "label"),
+    [
+        ("0ad-data", "audio/actor/fauna/animal/elephant_select1", "livestock"),
+        ("0ad-data", "audio/actor/fauna/animal/chicken_10", "birds"),
+        ("0ad-data", "audio/actor/fauna/animal/lion_attack1", "lion"),
+        ("0ad-data", "audio/actor/human/movement/footsteps/foorstep_sand_running", "footstep"),
+        ("0ad-data", "audio/resource/lumbering/lumber_tree_01", "wood work"),
+        ("0ad-data", "audio/resource/lumbering/lumber_treeexpire_01", "falling tree"),
+        ("0ad-data", "audio/attack/impact/arrow_metal_01", "metal impact"),
+        ("0ad-data", "audio/attack/impact/arrow_wood_01", ""),
+        ("openclonk-data", "sound.ocg/environment.ocg/tree.ocg/chop1", "wood work"),
+        ("openclonk-data", "sound.ocg/fire.ocg/blastfirework", ""),
+        ("warzone2100-data", "audio/sfx/weapons/mgheavy", "gunshot"),
+    ],
+)
+def test_packages_with_rules_of_their_own(package, name, label):
+    assert sound_class(name, package) == label
+    assert not is_speech(name, package)
+
+
+def test_spoken_lines_of_packages_with_rules_of_their_own():
+    for package, name in (
+        ("0ad-data", "audio/voice/greek/civ/civ_dog_call"),
+        ("0ad-data", "audio/music/forging_a_city_state"),
+        ("warzone2100-data", "audio/memressp/power/pcv341"),
+        ("openclonk-data", "sound.ocg/clonk.ocg/skin.ocg/farmer.ocg/hurt1"),
+    ):
+        assert is_speech(name, package)
+        assert sound_class(name, package) == ""
+
+
+def test_only_training_packages_have_rules_of_their_own():
+    evaluation = {game.package: game.evaluation for game in GAMES}
+    assert not any(evaluation[package] for package in PACKAGE_RULES)
 
 
 def test_spoken_lines_are_no_sounds():

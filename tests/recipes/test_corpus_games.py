@@ -73,6 +73,22 @@ def test_training_packages_give_what_evaluation_does_not_have(packages):
     assert all(clip.samples.size >= games.SHORTEST * RATE for clip in clips)
 
 
+def test_long_sounds_with_a_class_are_cut_where_the_package_has_its_own_rules(packages):
+    folder = packages.unpacked / "0ad-data/usr/share/games/0ad/mods/public"
+    buffer = io.BytesIO()
+    long = sound(20, seconds=40.0, rate=16_000)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("audio/ambient/water/river_fast_21.wav", long)
+        archive.writestr("audio/ambient/building/amb_farm_10.wav", sound(21, seconds=31.0))
+        archive.writestr("audio/actor/fauna/animal/sheep_10.wav", sound(1))  # also in evaluation
+        archive.writestr("audio/voice/latin/civ/attack.wav", sound(22))
+    write(folder, {"public.zip": buffer.getvalue()})
+    (clip,) = games.game_sounds(packages, game("0ad-sounds"))
+    assert clip.label == "water"
+    whole, _ = soundfile.read(io.BytesIO(long), dtype="float32")
+    np.testing.assert_array_equal(clip.samples, whole[160_000:320_000])
+
+
 def test_every_game_is_on_one_side_and_evaluation_comes_first():
     sides = [game.evaluation for game in games.GAMES]
     assert sides == sorted(sides, reverse=True)

@@ -116,9 +116,7 @@ def test_shards_are_cut_and_their_row_groups_passed_over(tmp_path):
         async with ChatServer(ChatOptions(url, "small")) as server:
             with ParquetSink(tmp_path / "out", shard_clips=2) as sink:
                 clips = ClipStream([manifest], sink.folder, sink.settled)
-                return await annotate(
-                    clips, ServerSapWriter(server), sink, ServerCaptioner(server)
-                )
+                return await annotate(clips, ServerSapWriter(server), sink, ServerCaptioner(server))
 
     with serving() as http:
         asyncio.run(work(http.url))

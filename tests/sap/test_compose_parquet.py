@@ -137,3 +137,23 @@ def test_wrong_calls_say_what_to_do(corpus, tmp_path):
         answer = call(*arguments)
         assert isinstance(answer.exception, ConfigError)
         assert message in str(answer.exception)
+
+
+def test_scenes_are_streamed_from_their_config(corpus, tmp_path):
+    config = scene_config(corpus, {"speech": 1, "events": 1}, size=6)
+    path = tmp_path / "mini.yaml"
+    path.write_text(json.dumps(config.model_dump(mode="json")))
+    clips = ClipSet([f"{path}?seed=4"], kinds=["speech", "sound"], rate=config.rate)
+    assert len(clips) == 6
+    expected = SceneSet(config, seed=4)
+    for item in clips.items:
+        number = int(item.path.rpartition("#")[2])
+        scene = expected[number]
+        assert (item.sap, item.duration) == (scene.sap.canonical(), scene.seconds)
+        assert item.split == "train" and item.language == scene.language
+    number = int(clips.items[2].path.rpartition("#")[2])
+    np.testing.assert_array_equal(clips.read(2), expected[number].samples)
+    part = clips.read(2, offset=0.5, duration=0.25)
+    np.testing.assert_array_equal(part, expected[number].samples[config.rate // 2 :][: len(part)])
+    others = ClipSet([f"{path}?seed=5"], kinds=["speech", "sound"])
+    assert [i.sap for i in others.items] != [i.sap for i in clips.items]

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from unisono.errors import ModelError
-from unisono.storage.weights import load_weights, read_metadata, save_weights
+from unisono.storage.weights import int4_roundtrip, load_weights, read_metadata, save_weights
 
 
 def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
@@ -103,3 +105,39 @@ def test_an_unwritable_place_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist; create it"):
         save_weights(tmp_path / "no" / "w.safetensors", {"a": torch.ones(1)})
     assert not list(tmp_path.iterdir())
+
+
+def test_int4_is_close_small_and_the_best_of_its_scales(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tensor = torch.randn(40, 128)
+    tensor[3] = 0
+    tensor[5, :64] = 0
+    tensor[5, 7] = 50.0
+    path = tmp_path / "w.safetensors"
+    save_weights(path, {"a": tensor, "b": tensor.clone()}, int4=["a"], int8=["b"])
+    back = load_weights(path)
+    assert torch.equal(back["a"], int4_roundtrip(tensor))
+    assert not back["a"][3].any() and back["a"][5, 7] == pytest.approx(50, rel=1e-3)
+    error = (back["a"] - tensor)[:3].square().mean() / tensor[:3].square().mean()
+    assert 0.004 < error < 0.02  # a step is about 2.4 deviations / 7: its square / 12 is 0.01
+    plain = tensor[:3].unflatten(1, (-1, 64))
+    step = plain.abs().amax(-1, keepdim=True) / 7
+    naive = ((plain / step).round() * step - plain).square().mean() / plain.square().mean()
+    assert error < naive
+    with safe_open(path, "pt") as file:
+        assert file.get_slice("a.int4").get_shape() == [40, 64]
+        assert file.get_slice("a.scale").get_shape() == [40, 2]
+
+
+@pytest.mark.parametrize("shape", [(4, 63), (64,), (2, 64, 2)])
+def test_int4_needs_a_matrix_of_whole_groups(tmp_path: Path, shape) -> None:
+    with pytest.raises(ValueError, match="multiple of 64"):
+        save_weights(tmp_path / "w", {"a": torch.zeros(shape)}, int4=["a"])
+
+
+def test_a_malformed_int4_pair_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    wrong = {"a.int4": torch.zeros(2, 32, dtype=torch.uint8), "a.scale": torch.zeros(2, 2).half()}
+    path.write_bytes(save(wrong))
+    with pytest.raises(ModelError, match=r"malformed a\.int4"):
+        load_weights(path)

@@ -11,7 +11,7 @@ from tiny_whisper import SPECIAL, VOCABULARY, write_tiny_whisper
 from unisono.errors import ModelError
 from unisono.training.losses import best_divergence, ctc_per_symbol, label_errors, masked_l1
 from unisono.training.phonemes import Inventory, edit_distance, reading_errors
-from unisono.training.text_tokens import TextTokens
+from unisono.uniaudio.text_tokens import TextTokens
 
 
 def test_masked_l1_leaves_padding_out():
@@ -92,7 +92,7 @@ def test_a_reading_drops_blanks_and_repeats():
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory):
-    return TextTokens(write_tiny_whisper(tmp_path_factory.mktemp("whisper")), VOCABULARY)
+    return TextTokens.from_whisper(write_tiny_whisper(tmp_path_factory.mktemp("whisper")))
 
 
 def test_a_transcript_is_prompt_text_end(tokens):
@@ -125,4 +125,4 @@ def test_other_tasks_have_tokens_after_the_vocabulary(tokens):
 
 def test_a_folder_without_a_tokenizer_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"tokenizer\.json"):
-        TextTokens(tmp_path, 5)
+        TextTokens.from_whisper(tmp_path)

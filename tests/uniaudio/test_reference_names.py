@@ -83,7 +83,7 @@ def test_quantized_encoder_keeps_its_own_parts_and_text_tables_grow(make_config)
     theirs = whisper.model.encoder
     assert torch.equal(encoder.layers[3].fc1.weight, theirs.layers[3].fc1.weight)
     assert torch.equal(encoder.quantizer.codebook.weight, codebook)
-    assert torch.equal(encoder.embed_positions2.weight, theirs.embed_positions.weight[::2])
+    assert not encoder.embed_positions2.weight.any()
     given = whisper.model.decoder
     assert torch.equal(decoder.embed_positions.weight[:32], given.embed_positions.weight)
     assert torch.equal(model.proj_out.weight[:110], given.embed_tokens.weight)

@@ -11,6 +11,7 @@ from rich.console import Console
 from unisono.cli.annotate import annotate
 from unisono.cli.compose import compose
 from unisono.cli.decode import decode
+from unisono.cli.describe import describe
 from unisono.cli.encode import encode
 from unisono.cli.info import info
 from unisono.cli.models import models
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (encode, decode, roundtrip, info, models, train, compose, annotate):
+for command in (encode, decode, roundtrip, describe, info, models, train, compose, annotate):
     app.command()(command)
 
 

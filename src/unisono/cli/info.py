@@ -93,6 +93,7 @@ def _model(name: str) -> dict[str, Any]:
         "output_rate": tokenizer.output_rate,
         "segment_seconds": tokenizer.segment_seconds,
         "decoder": tokenizer.has_decoder,
+        "reads_text": tokenizer.reads_text,
         "voices": ", ".join(tokenizer.voices) or "none",
         "parameters": tokenizer.parameters,
         **describe_layout(tokenizer.layout),

@@ -162,13 +162,15 @@ def plan_sequences(
     """Put short clips together: lists of indices whose sum lies near a random target length.
 
     Clips of one sequence share `key` (a speaker, unless said); targets are uniform in
-    `seconds`. A clip longer than its target stands alone.
+    `seconds`. A clip longer than its target stands alone, and so does one of which something is
+    told as a whole (`sap`, `caption`).
     """
     rng = np.random.default_rng(seed)
     groups: dict[str, list[int]] = {}
     for index, item in enumerate(items):
-        groups.setdefault(key(item), []).append(index)
-    sequences: list[list[int]] = []
+        if not (item.sap or item.caption):
+            groups.setdefault(key(item), []).append(index)
+    sequences = [[index] for index, item in enumerate(items) if item.sap or item.caption]
     for name in sorted(groups):
         current: list[int] = []
         total, target = 0.0, rng.uniform(*seconds)

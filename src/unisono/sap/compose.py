@@ -94,7 +94,10 @@ class SceneSet:
                        level=speech.level, clips=speech.clips, changes=speech.changes)
             )  # fmt: skip
         if self.events is not None and "events" in mix:
-            sounds += self._events(self.events, number, length, bool(sounds))
+            if mix == ["events"] and plan.random() < self.config.events.alone:
+                sounds, length = self._event_alone(self.events, number)
+            else:
+                sounds += self._events(self.events, number, length, bool(sounds))
         if self.music is not None and "music" in mix:
             sounds.append(self._music(self.music, number, length, bool(sounds)))
         sounds += self._noise(number, length)
@@ -104,7 +107,7 @@ class SceneSet:
             None if speech is None else speech.spoken,
             parts,
             length / rate,
-            self._rng(number, _WORDS),
+            self._rng(number, _WORDS) if self.config.varied else None,
         )
         scene = Scene(
             samples=np.asarray(np.sum(stems, axis=0, dtype=np.float64), np.float32),
@@ -147,6 +150,17 @@ class SceneSet:
                 sounds.append(sound)
         return sounds
 
+    def _event_alone(self, pool: EventPool, number: int) -> tuple[list[_Sound], int]:
+        """One event, and the length of a scene that holds little else."""
+        section, rng, rate = self.config.events, self._rng(number, _EVENTS), self.config.rate
+        longest = round(self.config.seconds[1] * rate)
+        sound = _until(lambda: self._event(pool, longest, rng), "of a sound")
+        sound.level = rng.uniform(*section.level)
+        length = min(longest, sound.extent + int(rng.uniform(0, 2 * _MARGIN) * rate))
+        sound.start = int(rng.integers(length - sound.extent + 1))
+        sound.lasting = sound.label in words.LASTING and 2 * sound.extent >= length
+        return [sound], length
+
     def _event(self, pool: EventPool, length: int, rng: np.random.Generator) -> _Sound | None:
         section, rate = self.config.events, self.config.rate
         index = pool.draw(rng)
@@ -155,7 +169,12 @@ class SceneSet:
         if clip is None:
             return None
         item = pool.item(clip.index)
-        label, wave = pool.label(item), scene_sounds.trim(clip.samples, rate)[:length]
+        label, wave = pool.label(item), scene_sounds.trim(clip.samples, rate)
+        changes = {}
+        if section.speed.probability and rng.random() < section.speed.probability:
+            changes["played"] = float(rng.uniform(*section.speed.factor))
+            wave = effects.change_speed(wave, changes["played"], rate)
+        wave = wave[:length]
         if len(wave) < section.seconds[0] * rate:
             return None
         if label in words.LASTING and rng.random() < section.loop:
@@ -166,7 +185,8 @@ class SceneSet:
         # Sounds that come and go find their place later, when the others' are known.
         start = int(rng.integers(length - len(wave) + 1)) if lasting else 0
         wave = scene_sounds.fade(wave, rate, _EDGE)
-        return _Sound("event", label, wave, start, lasting=lasting, clips=(clip_name(item),))
+        return _Sound("event", label, wave, start, lasting=lasting, clips=(clip_name(item),),
+                      changes=changes)  # fmt: skip
 
     def _music(self, pool: Pool, number: int, length: int, behind: bool) -> _Sound:
         section, rng, rate = self.config.music, self._rng(number, _MUSIC), self.config.rate

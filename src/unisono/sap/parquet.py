@@ -21,7 +21,7 @@ from unisono.sap.compose import SceneSet
 from unisono.sap.scene import Scene
 from unisono.storage.atomic import atomic_path, write_bytes
 
-__all__ = ["Field", "flac_bytes", "scene_row", "write_scenes"]
+__all__ = ["Field", "flac_bytes", "recipe", "scene_row", "write_scenes"]
 
 Field = Literal["sap", "caption", "text", "emotion"]
 
@@ -57,7 +57,7 @@ def write_scenes(
     names = [
         f"{scenes.config.split}-{part:05d}.parquet" for part in range(-(-count // rows))
     ]  # fmt: skip
-    _claim(folder, _recipe(scenes, rows, fields))
+    _claim(folder, {**recipe(scenes), "rows": rows, "fields": list(fields)})
     for part, name in enumerate(names):
         numbers = range(part * rows, min(count, (part + 1) * rows))
         if _whole(folder / name, len(numbers)):
@@ -68,6 +68,16 @@ def write_scenes(
     listed = "".join(f"{name} {weight}\n" if weight != 1 else f"{name}\n" for name in names)
     write_bytes(folder / _LIST, listed.encode(), DataError)
     return folder / _LIST
+
+
+def recipe(scenes: SceneSet) -> dict[str, Any]:
+    """All that decides what the scenes hold, beside the sounds themselves: plain data."""
+    table = scenes.config.speech.speakers
+    return {
+        "config": scenes.config.model_dump(mode="json", exclude={"size"}),
+        "seed": scenes.seed,
+        "voices": hashlib.sha256(table.read_bytes()).hexdigest() if table else None,
+    }
 
 
 def scene_row(scene: Scene, fields: Sequence[Field] = ("sap",)) -> dict[str, Any]:
@@ -128,17 +138,6 @@ def _whole(path: Path, rows: int) -> bool:
         return path.is_file() and pq.ParquetFile(path).metadata.num_rows == rows
     except (OSError, ValueError):
         return False
-
-
-def _recipe(scenes: SceneSet, rows: int, fields: Sequence[Field]) -> dict[str, Any]:
-    table = scenes.config.speech.speakers
-    return {
-        "config": scenes.config.model_dump(mode="json", exclude={"size"}),
-        "seed": scenes.seed,
-        "rows": rows,
-        "fields": list(fields),
-        "voices": hashlib.sha256(table.read_bytes()).hexdigest() if table else None,
-    }
 
 
 def _claim(folder: Path, recipe: dict[str, Any]) -> None:

@@ -85,6 +85,13 @@ class BandChange(Section):
     """Share of the cases that are a telephone."""
 
 
+class PlaySpeed(Section):
+    """A sound played faster or slower: higher and shorter, or lower and longer."""
+
+    probability: Share = 0.0
+    factor: Factors = (0.8, 1.25)
+
+
 class SpeechMaterial(Material):
     """Speech with text; clips of one speaker follow each other until the scene is long enough."""
 
@@ -123,6 +130,9 @@ class EventMaterial(Material):
     """dB over full scale of the loudest event where nobody speaks."""
     snr: Span = (-3.0, 15.0)
     """Foreground over the event, dB, each over its own extent."""
+    alone: Share = 0.0
+    """Share of the scenes of events only that hold one event and little around it."""
+    speed: PlaySpeed = Field(default_factory=PlaySpeed)
 
     @model_validator(mode="after")
     def _counts(self) -> EventMaterial:
@@ -178,6 +188,8 @@ class SceneConfig(Section):
     room: RoomChange = Field(default_factory=RoomChange)
     peak: float = Field(default=0.98, gt=0, le=0.999)
     """A scene that exceeds this is turned down as a whole."""
+    varied: bool = True
+    """Whether labels draw among several phrasings; False: always the first, for small models."""
 
     @model_validator(mode="after")
     def _has_material(self) -> SceneConfig:

@@ -50,9 +50,9 @@ class Spoken:
 
 
 def label_scene(
-    spoken: Spoken | None, parts: Sequence[Part], seconds: float, rng: np.random.Generator
+    spoken: Spoken | None, parts: Sequence[Part], seconds: float, rng: np.random.Generator | None
 ) -> SAP:
-    """The label of a scene of `seconds`; the generator chooses among phrasings alone.
+    """The label of a scene of `seconds`; the generator chooses among phrasings, None the first.
 
     Args:
         spoken: facts of the speech, which is then the first part; None without speech.
@@ -140,10 +140,12 @@ def channel_word(changes: dict[str, float]) -> str:
 class _Sayer:
     """Chooses phrasings."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator | None) -> None:
         self._rng = rng
 
     def of(self, phrasings: Sequence[str]) -> str:
+        if self._rng is None:
+            return phrasings[0]
         return phrasings[int(self._rng.integers(len(phrasings)))]
 
 

@@ -60,9 +60,7 @@ class DecodedMels:
         @torch.no_grad()
         def compute(sequence: list[int]) -> tuple[float, dict[str, np.ndarray]]:
             batch = task.collate("train", sequence)
-            mel = task.flow.mel(
-                batch.tokens, speaker=batch.voice, seed=sequence[0], **sampling
-            )
+            mel = task.flow.mel(batch.tokens, speaker=batch.voice, seed=sequence[0], **sampling)
             return batch.seconds, {"mel": mel[0].T.numpy()}
 
         if world.main:

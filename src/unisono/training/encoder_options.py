@@ -9,6 +9,18 @@ from pydantic import Field, model_validator
 
 from unisono.training.config import Section
 
+TEXT_TASKS = ("asr", "caption", "emotion", "sap")
+"""What a text decoder may be asked for."""
+
+
+class VocabularySection(Section):
+    """Which of Whisper's text tokens are kept."""
+
+    least: int = Field(2, ge=1)
+    """Those that come so often in the training texts, with what they are merged from."""
+    first: int = Field(4000, ge=0)
+    """So many of the most frequent ones of all languages."""
+
 
 class EncoderOptions(Section):
     """Options of the encoder stage."""
@@ -42,6 +54,17 @@ class EncoderOptions(Section):
     """Let the teacher follow the true text too, where there is one."""
     text_decoder: Literal["frozen", "trained"] = "frozen"
     """Whether Whisper's text decoder, with which it starts, is trained too."""
+    text_layers: list[int] = Field(default_factory=list)
+    """Layers of Whisper's text decoder that are kept, from 1; none named: all."""
+    text_tokens: Path | None = None
+    """A `tokenizer.json` with fewer tokens, such as an earlier run's; None: see next."""
+    text_vocabulary: VocabularySection | None = None
+    """How to reduce Whisper's vocabulary to what the data's texts need; None: all of it."""
+    tasks: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(TEXT_TASKS, 1.0))
+    """Shares in which a sequence is read as this or that, where it has several texts; those left
+    out: never."""
+    text_languages: list[str] = Field(default_factory=list)
+    """Languages whose speech is read as transcripts (BCP 47); none named: all that Whisper knows."""
     text_share: float = Field(1.0, gt=0, le=1)
     """Share of the sequences that the text decoder reads at a step, drawn anew each time."""
     phoneme_head: dict[str, Any] = Field(default_factory=dict)
@@ -53,4 +76,8 @@ class EncoderOptions(Section):
             raise ValueError("cache holds states of frozen layers: set frozen, or cache: null")
         if self.cache is not None and self.unfreeze_from is not None:
             raise ValueError("unfreeze_from needs the layers themselves: set cache: null")
+        for task, share in self.tasks.items():
+            if task not in TEXT_TASKS or not share >= 0:
+                raise ValueError(f"tasks: {task}: {share} is not a share (0 or more) of one of "
+                                 f"{', '.join(TEXT_TASKS)}")  # fmt: skip
         return self

@@ -18,7 +18,12 @@ from unisono.training.encoder_start import build_encoder
 from unisono.training.state import module_weights
 from unisono.training.tasks.flow import FlowOptions
 from unisono.training.tasks.vocoder import VocoderOptions
-from unisono.uniaudio import LogMelFeatures
+from unisono.training.text_start import reader_config, whisper_config
+from unisono.training.text_targets import TOKENIZER
+from unisono.uniaudio import LogMelFeatures, UniAudioConfig
+from unisono.uniaudio.describing import Describer
+from unisono.uniaudio.reading import TokenReader
+from unisono.uniaudio.text_tokens import TextTokens
 from unisono.uniaudio.tokenizer import UniAudioTokenizer
 
 
@@ -32,12 +37,16 @@ def assemble(
     pitch_run: Path | None = None,
     voices: Mapping[str, Tensor] | None = None,
     int8: bool = True,
+    reader_run: Path | None = None,
 ) -> Path:
     """Write a UniAudio model folder from the newest checkpoints of its stages.
+
+    An encoder run with a trained text decoder gives the model its reader as well.
 
     Args:
         encoder_run, flow_run, vocoder_run: run folders; without the last two the model encodes
             only.
+        reader_run: run of the encoder stage whose text decoder is taken, if not `encoder_run`.
         pitch_run: run of the pitch stage, whose F0 predictor replaces the vocoder's own.
         model_id: what the tokens will name as their model.
         decoding: sampling defaults, see `synthesis.decoder.DecoderConfig`.
@@ -74,8 +83,38 @@ def assemble(
             predictor = module_weights(pitch_run)["f0_predictor"]
             decoder.vocoder.f0_predictor.load_state_dict(predictor)
     features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
-    tokenizer = UniAudioTokenizer(encoder, features, decoder, model_id)
+    text = _text(reader_run or encoder_run)
+    tokenizer = UniAudioTokenizer(encoder, features, decoder, model_id, text)
     return hub.save(tokenizer, folder, int8=int8)
+
+
+def _text(run: Path) -> Describer | None:
+    """What reads text by an encoder run's weights; None if the run trained no text decoder."""
+    weights = module_weights(run)
+    if "text_decoder" not in weights:
+        return None
+    options = _options(run, EncoderOptions)
+    tokens = TextTokens.from_file(run / TOKENIZER)
+    whisper, _ = whisper_config(options.whisper)
+    position = UniAudioConfig.from_reference(options.encoder).quantize_position
+    reader = TokenReader(reader_config(whisper, tokens, options.text_layers, position))
+    top = weights.get("text_top")
+    if top is None:  # the encoder itself has the layers above its quantizer
+        top = {
+            name.replace(f".{number}.", f".{number - position}.", 1): tensor
+            for name, tensor in weights["encoder"].items()
+            if name.startswith(("layers.", "layer_norm."))
+            and (number := _layer(name, position)) >= position
+        }
+    decoder = {name.removeprefix("decoder."): t for name, t in weights["text_decoder"].items()}
+    reader.load_parts(top, decoder)
+    return Describer(reader, tokens)
+
+
+def _layer(name: str, last: int) -> int:
+    """Number (from 0) of the layer that a tensor belongs to; `last` for what is in none."""
+    parts = name.split(".")
+    return int(parts[1]) if parts[0] == "layers" else last
 
 
 def _options(run: Path, section: Any) -> Any:

@@ -37,28 +37,6 @@ class PhonemeHead(nn.Module):
         return F.log_softmax(self.outward(self.norm(x)), dim=-1)
 
 
-class EncoderTop(nn.Module):
-    """The encoder layers above the quantizer, and the final LayerNorm, for text supervision.
-
-    An encoder-only model has none, but Whisper's text decoder expects what comes out of them.
-    Every frame sees every frame, also above a causal encoder: nothing of this is kept (ours).
-
-    Args:
-        config: of the Whisper model; first: number of the first layer (1-based).
-    """
-
-    def __init__(self, config: WhisperConfig, first: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            WhisperEncoderLayer(config) for _ in range(first, config.encoder_layers + 1)
-        )
-        self.layer_norm = nn.LayerNorm(config.d_model)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """`states [B, T, D]`, `mask [B, T]` → what the text decoder attends to `[B, T, D]`."""
-        return self.layer_norm(run_layers(self.layers, states, mask))
-
-
 class TextReader(nn.Module):
     """Whisper's text decoder with its output layer, at chosen positions only.
 

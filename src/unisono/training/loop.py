@@ -79,9 +79,7 @@ def train(
 class _Trainer:
     """One run in progress: everything between the checkpoint it starts from and its end."""
 
-    def __init__(
-        self, config: TrainConfig, task: Task, world: World, stack: ExitStack
-    ) -> None:
+    def __init__(self, config: TrainConfig, task: Task, world: World, stack: ExitStack) -> None:
         self.config, self.task, self.world = config, task, world
         mixed = getattr(task, "mixed_precision", True)
         self.precision = choose_precision(config.precision, world.device, mixed)

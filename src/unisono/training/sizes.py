@@ -21,7 +21,7 @@ from unisono.training.heads import TextReader
 from unisono.training.sharding import large_modules, sharded_layers, whole_parameters
 from unisono.training.tasks.flow import FlowOptions
 from unisono.training.tasks.vocoder import VocoderOptions
-from unisono.training.text_supervision import whisper_config
+from unisono.training.text_start import whisper_config
 from unisono.uniaudio import UniAudioConfig, UniAudioEncoder, UniAudioForConditionalGeneration
 
 _BYTES = 4  # weights, gradients, both moments of AdamW and averages are float32

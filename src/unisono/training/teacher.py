@@ -20,10 +20,10 @@ from torch import Tensor
 from transformers import GenerationMixin
 
 from unisono.storage.weights import load_weights, read_metadata, save_weights
-from unisono.training.text_tokens import PROMPT, TextTokens
 from unisono.training.world import World
 from unisono.uniaudio import LogMelFeatures, UniAudioForConditionalGeneration
 from unisono.uniaudio.encoder import EncoderOutput
+from unisono.uniaudio.text_tokens import PROMPT, TextTokens
 
 log = logging.getLogger(__name__)
 

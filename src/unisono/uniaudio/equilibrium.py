@@ -44,6 +44,15 @@ class Equilibrium(nn.Module):
             mean = deep.new_ones((), dtype=torch.float32)
         return self.output_norm(deep + added), mean
 
+    def activity(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Mean |gate| of each frame, float32 `[B, T]`, of the states `[B, T, D]`; 1 without a gate.
+
+        For evaluation and pictures: `forward` gives the mean over frames only.
+        """
+        if not self.use_gate:
+            return deep.new_ones(deep.shape[:2], dtype=torch.float32)
+        return self._gate(deep, shallow).detach().abs().mean(-1).float()
+
     def _adapt(self, shallow: Tensor) -> Tensor:
         return self.adapter_out(self.adapter_dropout(F.gelu(self.adapter_in(shallow))))
 

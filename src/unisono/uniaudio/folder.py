@@ -1,7 +1,8 @@
 """UniAudio model folders: our own format, and published layouts; loading and saving.
 
-Our format: `config.json` (sections encoder, features, flow, vocoder, mel, decoding) and
-`model.safetensors` with the prefixes `encoder.`, `flow.`, `vocoder.`, reference tensor names.
+Our format: `config.json` (sections encoder, features, flow, vocoder, mel, decoding, text) and
+`model.safetensors` with the prefixes `encoder.`, `flow.`, `vocoder.`, reference tensor names; what
+reads text lies apart, see `text_folder`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from unisono.errors import ModelError
 from unisono.hub import read_config
 from unisono.storage.atomic import write_bytes
 from unisono.storage.weights import load_weights, save_weights
-from unisono.uniaudio import release
+from unisono.uniaudio import release, text_folder
 from unisono.uniaudio.config import UniAudioConfig
 from unisono.uniaudio.encoder import UniAudioEncoder
 from unisono.uniaudio.features import LogMelFeatures
@@ -27,6 +28,7 @@ from unisono.uniaudio.tokenizer import UniAudioTokenizer
 
 if TYPE_CHECKING:
     from unisono.synthesis.decoder import SpeechDecoder
+    from unisono.uniaudio.describing import Describer
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def load(folder: Path, decoder: bool = True) -> UniAudioTokenizer:
 
 
 def save(tokenizer: UniAudioTokenizer, folder: Path, int8: bool = False) -> None:
-    """Write `config.json` and `model.safetensors`; see `unisono.hub.save` for int8."""
+    """Write `config.json`, the weights and a vocabulary; see `unisono.hub.save` for int8."""
     folder.mkdir(parents=True, exist_ok=True)
     config: dict[str, Any] = {
         "format": "unisono",
@@ -81,13 +83,16 @@ def save(tokenizer: UniAudioTokenizer, folder: Path, int8: bool = False) -> None
     if int8:
         state = {n: t if n in rows or t.numel() < _LEAST else t.half() for n, t in state.items()}
     save_weights(folder / "model.safetensors", state, int8=rows)
+    describer = tokenizer.describer
+    if describer is not None:
+        config["text"] = text_folder.save_text(describer, folder, int8)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / "config.json", text.encode(), ModelError)
 
 
 def _load_own(folder: Path, decoder: bool) -> UniAudioTokenizer:
     config = read_config(folder)
-    unknown = sorted(set(config) - _SECTIONS - _DECODER_SECTIONS - {"card"})
+    unknown = sorted(set(config) - _SECTIONS - _DECODER_SECTIONS - {"card", "text"})
     missing = sorted(_SECTIONS - {"layout"} - set(config))
     if unknown or missing:
         problem = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
@@ -108,12 +113,20 @@ def _load_own(folder: Path, decoder: bool) -> UniAudioTokenizer:
             _part(state, "vocoder."),
         )
     features = LogMelFeatures.from_preprocessor_config(config["features"])
-    return UniAudioTokenizer(encoder, features, speech, str(config["model_id"]))
+    section = config.get("text", {})
+
+    def text() -> Describer:
+        return text_folder.open_own(folder, section)
+
+    return UniAudioTokenizer(
+        encoder, features, speech, str(config["model_id"]), text if section else None
+    )
 
 
 def _load_release(folder: Path, decoder: bool) -> UniAudioTokenizer:
     home = folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder
     config, preprocessor, state = release.read_tokenizer(home)
+    whole, names = UniAudioConfig.from_reference(config), tuple(state)
     # Tokens need the layers up to the quantizer only; a full checkpoint's others stay unread.
     config = {**config, **_TRAINING_STATE, "quantize_encoder_only": True}
     encoder = _encoder(config, state, home)
@@ -140,7 +153,14 @@ def _load_release(folder: Path, decoder: bool) -> UniAudioTokenizer:
         logger.info("%s has no decoder folder: encoding only", folder)
     assert encoder.quantizer is not None
     model_id = f"uniaudio-{release.fingerprint(encoder.quantizer.codebook.weight)}"
-    return UniAudioTokenizer(encoder, features, speech, model_id)
+    no_text = text_folder.why_no_release_text(home, whole, names)
+
+    def text() -> Describer:
+        return text_folder.open_release(home)
+
+    return UniAudioTokenizer(
+        encoder, features, speech, model_id, None if no_text else text, no_text
+    )
 
 
 def _encoder(config: dict[str, Any], state: dict[str, Tensor], where: Path) -> UniAudioEncoder:
@@ -187,9 +207,7 @@ def _check_pair(config: UniAudioConfig, speech: SpeechDecoder, where: Path) -> N
 
 def _encoder_dict(config: UniAudioConfig) -> dict[str, Any]:
     """The encoder's options as plain data, those that differ from the defaults."""
-    values = config.to_diff_dict()
-    dropped = ("transformers_version", "model_type", "dtype", "architectures")
-    return {k: v for k, v in values.items() if k not in dropped} | {"quantize_encoder_only": True}
+    return text_folder.text_config(config) | {"quantize_encoder_only": True}
 
 
 def _goes_int8(name: str, tensor: Tensor) -> bool:

@@ -88,7 +88,8 @@ def init_from_whisper(encoder: UniAudioEncoder, state: Mapping[str, Tensor]) -> 
     """Start the encoder from a Whisper model of the same width (transformers' names).
 
     Takes convolutions, positions, the layers that exist here and the final LayerNorm. The second
-    positions start from every k-th of the first (ours); SAE and codebook keep their start.
+    positions start from zero (ours): Whisper's layers have had theirs. SAE and codebook keep
+    their start.
     """
     whisper = {
         name.split("encoder.", 1)[1]: tensor for name, tensor in state.items() if "encoder." in name
@@ -101,8 +102,7 @@ def init_from_whisper(encoder: UniAudioEncoder, state: Mapping[str, Tensor]) -> 
     _copy(encoder, names, whisper)
     if encoder.quantizer is not None:
         with torch.no_grad():
-            second = encoder.embed_positions.weight[:: encoder.config.pooling]
-            encoder.embed_positions2.weight.copy_(second)
+            encoder.embed_positions2.weight.zero_()
 
 
 def init_text_model_from_whisper(

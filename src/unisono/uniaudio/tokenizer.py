@@ -1,8 +1,8 @@
-"""UniAudio-Token as an `AudioTokenizer`: features, encoder, and a speech decoder if present."""
+"""UniAudio-Token as an `AudioTokenizer`: encoder, and speech and text decoders if present."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,9 @@ from unisono.uniaudio.encoder import UniAudioEncoder
 from unisono.uniaudio.features import LogMelFeatures
 
 if TYPE_CHECKING:
+    from unisono.sap.schema import SAP
     from unisono.synthesis.decoder import SpeechDecoder
+    from unisono.uniaudio.describing import Describer
 
 MAX_SEGMENT_SECONDS = 30
 # A voice is known after this much of a recording.
@@ -41,7 +43,13 @@ class UniAudioTokenizer(AudioTokenizer):
         features: LogMelFeatures,
         decoder: SpeechDecoder | None,
         model_id: str,
+        text: Describer | Callable[[], Describer] | None = None,
+        no_text: str = "it was made without one",
     ) -> None:
+        """`text` reads tokens as text, or opens what does when it is first needed.
+
+        Without it, `no_text` says why, after "has no text decoder: ".
+        """
         config = encoder.config
         if config.quantize_vocab_size is None:
             raise ModelError(f"Model '{model_id}' has no quantizer, so it gives no tokens.")
@@ -49,6 +57,8 @@ class UniAudioTokenizer(AudioTokenizer):
         self.features = features
         self.decoder = None if decoder is None else decoder.eval()
         self.model_id = model_id
+        self._text, self._no_text = text, no_text
+        self._moved: dict[str, Any] = {}
         self.sample_rate = features.rate
         self._hop = features.hop * config.frame_multiple
         self.layout = TokenLayout(
@@ -144,9 +154,62 @@ class UniAudioTokenizer(AudioTokenizer):
             )
         return self.decoder
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the model came with a text decoder."""
+        return self._text is not None
+
+    def why_silent(self) -> str:
+        """What is missing for reading tokens as text."""
+        return f"Model '{self.model_id}' has no text decoder: {self._no_text}."
+
+    @property
+    def describer(self) -> Describer | None:
+        """What reads tokens as text, opened now if that has not happened; None: nothing does."""
+        if callable(self._text):
+            opened = self._text()
+            opened.reader.to(**self._moved)
+            self._text = opened
+        return self._text
+
+    def read_transcripts(self, windows: Sequence[AudioTokens], language: str | None) -> list[str]:
+        """The words spoken in each window; see `AudioTokenizer`."""
+        return self._need_text().transcripts(*self._vectors(windows), language)
+
+    def read_saps(self, windows: Sequence[AudioTokens]) -> list[SAP]:
+        """The SAP of each window; see `AudioTokenizer`."""
+        return self._need_text().saps(*self._vectors(windows))
+
+    def read_raw_saps(self, windows: Sequence[AudioTokens]) -> list[str]:
+        """What the text decoder writes of each window by itself; see `AudioTokenizer`."""
+        return self._need_text().raw_saps(*self._vectors(windows))
+
+    @torch.inference_mode()
+    def _vectors(
+        self, windows: Sequence[AudioTokens]
+    ) -> tuple[torch.Tensor, torch.Tensor, list[float]]:
+        """Code vectors with positions `[B, T, D]`, mask `[B, T]`, and seconds that tokens last."""
+        quantizer = self.encoder.quantizer
+        assert quantizer is not None
+        codes, mask = (torch.from_numpy(array) for array in AudioTokens.to_hf(windows))
+        codes, mask = codes[:, 0].to(self.encoder.device), mask.to(self.encoder.device)
+        positions = self.encoder.embed_positions2.weight[: codes.shape[1]]
+        seconds = [len(window) * self._hop / self.sample_rate for window in windows]
+        return quantizer.codebook.weight[codes] + positions, mask, seconds
+
+    def _need_text(self) -> Describer:
+        describer = self.describer
+        if describer is None:
+            raise ConfigError(self.why_silent())
+        return describer
+
     def to(self, device: Any = None, dtype: Any = None) -> UniAudioTokenizer:
         """Move to a device and number format, in place; returns itself."""
         self.encoder.to(device=device, dtype=dtype)
+        given = {"device": device, "dtype": dtype}
+        self._moved |= {name: value for name, value in given.items() if value is not None}
+        if self._text is not None and not callable(self._text):
+            self._text.reader.to(device=device, dtype=dtype)
         if self.decoder is not None:
             self.decoder.to(device=device, dtype=dtype)
         return self

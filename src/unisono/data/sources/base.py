@@ -75,6 +75,7 @@ class SourceOptions(BaseModel):
         audio: column with the audio (Parquet, Hugging Face).
         name: configuration of a Hugging Face set.
         index: folder for index files, where they cannot or should not lie beside the data.
+        seed: which scenes a scene config composes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +92,7 @@ class SourceOptions(BaseModel):
     audio: str = ""
     name: str | None = None
     index: Path | None = None
+    seed: int = Field(default=0, ge=0)
 
 
 def parse_entry(entry: str) -> tuple[str, SourceOptions]:

@@ -25,13 +25,15 @@ from unisono.errors import DataError
 ACCEPTED = (
     "a JSONL manifest (.jsonl), a Parquet file (.parquet), a list of such files (.txt, .list), "
     "WebDataset shards (.tar, braces as in shard-{000..099}.tar), a folder of Parquet or tar "
-    "files or of audio, a folder of datasets' save_to_disk, or hf:NAME for load_dataset"
+    "files or of audio, a config of scenes (.yaml), a folder of datasets' save_to_disk, or "
+    "hf:NAME for load_dataset"
 )
 """Forms of an entry, for messages."""
 
 # What datasets' save_to_disk leaves in the folder of several splits, and of one.
 _SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))
 _LISTS = {".txt", ".list", ".lst"}
+_SCENES = {".yaml", ".yml"}
 # A list may name lists; deeper than this it names itself.
 _DEPTH = 8
 
@@ -83,6 +85,11 @@ class Opener:
             yield _or_none(path, ParquetSource, options, self._kept), 1
         elif path.suffix == ".tar":
             yield _or_none(path, TarSource, options), 1
+        elif path.suffix in _SCENES:
+            # Composing reads clips of other sources: it stands above this module.
+            from unisono.data.sources.scenes import ScenesSource
+
+            yield ScenesSource(path, options), 1
         elif path.suffix in _LISTS:
             yield from self._open_list(path, options, depth)
         else:

@@ -28,7 +28,8 @@ from unisono.training.losses import ctc_per_symbol, masked_l1
 from unisono.training.phonemes import Inventory, PhonemeBatch, reading_errors, sequence_phonemes
 from unisono.training.prefetch import to_device
 from unisono.training.states import EncoderInputs, Sequences, cached_states, open_sequences
-from unisono.training.text_supervision import TextBatch, TextSupervision, TextTarget
+from unisono.training.text_supervision import TextSupervision
+from unisono.training.text_targets import TextBatch, TextTarget
 from unisono.training.world import World
 from unisono.uniaudio.encoder import EncoderState
 
@@ -94,9 +95,7 @@ class EncoderTask:
         self._started = False
         if self.options.start_from is not None:
             symbols = self.inventory.symbols
-            self._started = start_from(
-                self.options.start_from, self.modules, symbols, self.options
-            )
+            self._started = start_from(self.options.start_from, self.modules, symbols, self.options)
         self._recent = torch.zeros(self.encoder.config.quantize_vocab_size or 1)
 
     def batch(self, step: int) -> EncoderBatch:
@@ -163,12 +162,14 @@ class EncoderTask:
 
     def _open_text(
         self,
-    ) -> tuple[TextSupervision | None, dict[str, list[TextTarget | None]]]:
+    ) -> tuple[TextSupervision | None, dict[str, list[dict[str, TextTarget]]]]:
         """Text supervision if it has a weight, and the texts of all sequences."""
         o = self.options
         if not (o.text_weight or o.distill_weight):
             return None, {}
-        text = TextSupervision(o, self.encoder.config, self.config.out, self.world)
+        train = self.sequences["train"]
+        clips = (item for index in range(len(train.seconds)) for item in train.items(index))
+        text = TextSupervision(o, self.encoder.config, self.config.out, self.world, clips)
         texts = {split: text.targets(found) for split, found in self.sequences.items()}
         text.done_teaching()
         return text, texts
@@ -186,8 +187,9 @@ class EncoderTask:
         phonemes = [self.phonemes[split][i] for i in indices]
         text = None
         if self.text is not None:
-            drawn = np.random.default_rng(seed).random(len(indices)) < self.options.text_share
-            texts = [self.texts[split][i] for i in indices]
+            rng = np.random.default_rng(seed)
+            drawn = rng.random(len(indices)) < self.options.text_share
+            texts = [self.text.draw(self.texts[split][i], rng) for i in indices]
             text = self.text.batch([t if d else None for t, d in zip(texts, drawn, strict=True)])
         return EncoderBatch(
             inputs=inputs,

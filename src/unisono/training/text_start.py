@@ -1,0 +1,112 @@
+"""Where the text decoder starts: Whisper's, whole, or fewer of its layers and fewer tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from unisono.errors import ConfigError, ModelError
+from unisono.uniaudio import UniAudioConfig
+from unisono.uniaudio.text_decoder import TextDecoder
+from unisono.uniaudio.text_tokens import TASKS, TextTokens
+
+MOST_POSITIONS = 2048
+"""Positions of the text decoder (reference page section 3)."""
+
+
+def whisper_config(folder: Path) -> tuple[UniAudioConfig, TextTokens]:
+    """Config of a Whisper folder with room for more text and the three tokens, and its tokens.
+
+    Raises:
+        ModelError: the folder has no Whisper config or tokenizer.
+    """
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        vocabulary = int(values["vocab_size"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path}: no Whisper config ({error}); name Whisper's folder") from error
+    tokens = TextTokens.from_whisper(folder, vocabulary)
+    values |= {"vocab_size": tokens.size, "max_target_positions": MOST_POSITIONS}
+    values["dtype"] = "float32"
+    return UniAudioConfig.from_reference(values), tokens
+
+
+def reader_config(
+    whisper: UniAudioConfig, tokens: TextTokens, layers: Sequence[int], position: int
+) -> UniAudioConfig:
+    """Config of the text decoder and of what lies between it and layer `position`'s tokens.
+
+    layers: Whisper's decoder layers that are kept (1-based); none named: all.
+
+    Raises:
+        ConfigError: Whisper has no such layer.
+    """
+    beyond = [number for number in layers if not 1 <= number <= whisper.decoder_layers]
+    if beyond:
+        raise ConfigError(
+            f"text_layers: Whisper's decoder has layers 1 to {whisper.decoder_layers}, not {beyond}"
+        )
+    values = whisper.to_diff_dict() | {
+        "vocab_size": tokens.size,
+        "decoder_layers": len(layers) or whisper.decoder_layers,
+        "quantize_position": position,
+        "decoder_start_token_id": tokens.start,
+        "bos_token_id": tokens.end,
+        "eos_token_id": tokens.end,
+        "pad_token_id": tokens.end,
+        "suppress_tokens": None,
+        "begin_suppress_tokens": None,
+    }
+    return UniAudioConfig.from_reference(values)
+
+
+@torch.no_grad()
+def start_decoder(
+    decoder: TextDecoder, whisper: Mapping[str, Tensor], layers: Sequence[int],
+    tokens: TextTokens, given: TextTokens,
+) -> None:  # fmt: skip
+    """Copy Whisper's weights into `decoder`, whose tokens are `tokens`.
+
+    Of the tokens that Whisper does not have, those of TASKS start as its start of transcript, the
+    others as the mean of the pieces that spell them (ours). Positions beyond Whisper's keep their
+    start.
+
+    Args:
+        whisper: tensors under `…decoder.` with transformers' names.
+        layers: as for `reader_config`.
+        given: Whisper's own tokens.
+    """
+    names = {n.split("decoder.", 1)[1]: t.float() for n, t in whisper.items() if "decoder." in n}
+    chosen = list(layers) or list(range(1, len(decoder.layers) + 1))
+    state = {}
+    for name, own in decoder.state_dict().items():
+        parts = name.split(".")
+        if parts[0] == "layers":
+            parts[1] = str(chosen[int(parts[1])] - 1)
+        tensor = names[".".join(parts)]
+        if name == "embed_positions.weight":
+            rows = min(len(tensor), len(own))
+            tensor = torch.cat([tensor[:rows], own[rows:]])
+        elif name == "embed_tokens.weight":
+            tensor = torch.stack(
+                [tensor[_spelling(number, tokens, given)].mean(0) for number in range(tokens.size)]
+            )
+        state[name] = tensor
+    decoder.load_state_dict(state)
+
+
+def _spelling(number: int, tokens: TextTokens, given: TextTokens) -> list[int]:
+    """Whisper's tokens for one of `tokens`: itself, or what stands for it."""
+    piece = str(tokens.pieces.id_to_token(number))
+    if piece in TASKS:
+        return [given.start]
+    same = given.pieces.token_to_id(piece)
+    if same is not None:
+        return [int(same)]
+    spelt: list[int] = given.pieces.encode(piece, add_special_tokens=False).ids
+    return spelt

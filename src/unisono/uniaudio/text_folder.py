@@ -1,0 +1,147 @@
+"""Text decoders of model folders: our own format, and full checkpoints of the published one.
+
+Ours: section `text` of config.json (the reader's options), `text.safetensors` (`top.*`,
+`decoder.*`) and `tokenizer.json`. Published: `model.encoder.layers.*` above the quantizer,
+`model.encoder.layer_norm.*` and `model.decoder.*` among the weights, Whisper's `tokenizer.json`
+beside them; the three task tokens are the last rows of the embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unisono.errors import ModelError
+from unisono.storage.atomic import write_bytes
+from unisono.storage.weights import load_weights, save_weights
+from unisono.uniaudio import release
+from unisono.uniaudio.config import UniAudioConfig
+from unisono.uniaudio.describing import Describer
+from unisono.uniaudio.reading import TokenReader
+from unisono.uniaudio.text_tokens import TASKS, TextTokens
+
+__all__ = ["open_own", "open_release", "save_text", "text_config", "why_no_release_text"]
+
+WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
+
+# Smaller tensors weigh little and stay float32.
+_LEAST = 4096
+_DECODER, _ENCODER = "model.decoder.", "model.encoder."
+
+
+def save_text(describer: Describer, folder: Path, int8: bool) -> dict[str, Any]:
+    """Write weights and vocabulary into `folder`; returns the section `text` of config.json."""
+    state = describer.reader.state_dict()
+    rows: tuple[str, ...] = ()
+    if int8:
+        rows = tuple(name for name, tensor in state.items() if _goes_int8(name, tensor))
+        state = {n: t if n in rows or t.numel() < _LEAST else t.half() for n, t in state.items()}
+    save_weights(folder / WEIGHTS, state, int8=rows)
+    write_bytes(folder / VOCABULARY, describer.tokens.pieces.to_str().encode(), ModelError)
+    return text_config(describer.reader.config)
+
+
+def text_config(config: UniAudioConfig) -> dict[str, Any]:
+    """A model's options as plain data, those that differ from the defaults."""
+    dropped = ("transformers_version", "model_type", "dtype", "architectures")
+    return {k: v for k, v in config.to_diff_dict().items() if k not in dropped}
+
+
+def open_own(folder: Path, section: Mapping[str, Any]) -> Describer:
+    """The describer of a folder of ours; `ModelError` for missing and unfitting files."""
+    for name in (WEIGHTS, VOCABULARY):
+        if not (folder / name).is_file():
+            raise ModelError(
+                f"The model folder {folder} has no {name}, with which its tokens are read as text; "
+                "restore the file."
+            )
+    tokens = TextTokens.from_file(folder / VOCABULARY)
+    state = load_weights(folder / WEIGHTS)
+    return _describer(folder / WEIGHTS, section, _part(state, "top."), _part(state, "decoder."),
+                      tokens)  # fmt: skip
+
+
+def why_no_release_text(home: Path, config: UniAudioConfig, names: Iterable[str]) -> str:
+    """What a published tokenizer folder with tensors `names` lacks for reading text; "": nothing.
+
+    Follows after "has no text decoder: ".
+    """
+    kept = set(names)
+    if not any(name.startswith(_DECODER) for name in kept):
+        return f"the weights in {home} hold none ({_DECODER}*); a full checkpoint is needed"
+    if f"{_ENCODER}layer_norm.weight" not in kept:
+        return f"the weights in {home} lack the encoder layers above the quantizer"
+    if not (home / VOCABULARY).is_file():
+        return f"{home} has no {VOCABULARY}; put the one of its Whisper model there"
+    target = config.encoder_residual_target_position or 0
+    pooled = config.pooling_position if config.pooling > 1 else 0
+    causal = config.encoder_causal_attention or config.quantize_causal_block_size is not None
+    if causal or max(target, pooled) > config.quantize_position:
+        return (
+            "its encoder layers above the quantizer are causal, pool or take the residual, which "
+            "cannot be read from tokens yet"
+        )
+    return ""
+
+
+def open_release(home: Path) -> Describer:
+    """The describer of a full published checkpoint; its files are read anew."""
+    config, _, state = release.read_tokenizer(home)
+    built = UniAudioConfig.from_reference(config)
+    decoder = _part(state, _DECODER)
+    top = {
+        f"layers.{number - built.quantize_position}.{rest}": tensor
+        for number, rest, tensor in _layers(_part(state, _ENCODER))
+        if number >= built.quantize_position
+    }
+    norm = f"{_ENCODER}layer_norm."
+    top |= {f"layer_norm.{n}": t for n, t in _part(state, norm).items()}
+    vocabulary = home / VOCABULARY
+    # The last rows are the three tasks, unless the tokenizer names them itself.
+    if all(task in vocabulary.read_text(encoding="utf-8") for task in TASKS):
+        tokens = TextTokens.from_file(vocabulary)
+    else:
+        tokens = TextTokens.from_whisper(home, built.vocab_size - len(TASKS))
+    return _describer(home, config, top, decoder, tokens)
+
+
+def _describer(
+    where: Path,
+    config: Mapping[str, Any],
+    top: Mapping[str, Tensor],
+    decoder: Mapping[str, Tensor],
+    tokens: TextTokens,
+) -> Describer:
+    built = UniAudioConfig.from_reference(config)
+    with torch.device("cpu"):
+        reader = TokenReader(built)
+    try:
+        reader.load_parts({n: t.float() for n, t in top.items()},
+                          {n: t.float() for n, t in decoder.items()})  # fmt: skip
+        return Describer(reader, tokens)
+    except ModelError as error:
+        text = str(error)
+        raise ModelError(f"{where}: {text if len(text) < 600 else text[:600] + ' …'}") from error
+
+
+def _layers(state: Mapping[str, Tensor]) -> Iterable[tuple[int, str, Tensor]]:
+    """Tensors `layers.NUMBER.REST` as number (from 0), rest, tensor."""
+    for name, tensor in state.items():
+        kind, _, rest = name.partition(".")
+        number, _, rest = rest.partition(".")
+        if kind == "layers" and number.isdecimal():
+            yield int(number), rest, tensor
+
+
+def _goes_int8(name: str, tensor: Tensor) -> bool:
+    """Matrices of the layers, and the embedding, which is the output layer; positions stay."""
+    large = tensor.ndim == 2 and tensor.numel() >= _LEAST
+    return large and not name.endswith("embed_positions.weight")
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
