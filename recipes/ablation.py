@@ -12,6 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import yaml
+
 from recipes.uniaudio_mini import ROOT, run_python
 
 CONFIG = ROOT / "configs" / "uniaudio-mini-ablation.yaml"
@@ -23,6 +25,8 @@ WITHOUT_SAE = (
     "options.cache=runs/ablation-cache-plain",  # states without those that SAE keeps
 )
 TEXT_ALONE = ('options.tasks={"asr": 1}',)
+MIX = {"speech": 10, "speech+events": 3, "speech+music": 1, "events": 10, "music": 1,
+       "events+music": 1}  # fmt: skip
 VARIANTS = {
     "text": (*WITHOUT_SAE, *TEXT_ALONE),
     "sae": TEXT_ALONE,
@@ -40,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     out: Path = options.out.resolve()
     chosen = options.only or list(VARIANTS)
+    compose_english(out)
     for name in chosen:
         changes = (f"out=runs/ablation-{name}", *VARIANTS[name])
         threads = ("--threads", str(options.threads))
@@ -49,6 +54,24 @@ def main(arguments: list[str] | None = None) -> int:
     benchmark = ("benchmarks/ablation.py", "--models", *folders, "--data", "corpus/eval.jsonl")
     run_python(out, str(ROOT / benchmark[0]), *benchmark[1:])
     return 0
+
+
+def compose_english(out: Path) -> None:
+    """Scenes in English, more of them with speech: `runs/scenes-ablation.txt` below `out`."""
+    runs = out / "runs"
+    tree = yaml.safe_load((ROOT / "configs" / "scenes-mini.yaml").read_text(encoding="utf-8"))
+    tree["speech"]["languages"] = ["en"]
+    tree["mix"] = MIX
+    lines = []
+    for split, count, seed in (("train", 4000, 11), ("valid", 120, 7)):
+        config = runs / f"scenes-ablation-{split}.yaml"
+        config.write_text(yaml.safe_dump({**tree, "split": split}), encoding="utf-8")
+        folder = f"scenes-ablation-{split}"
+        settings = ("--count", str(count), "--seed", str(seed))
+        run_python(out, "-m", "unisono.cli", "compose", str(config), f"runs/{folder}", *settings)
+        listed = (runs / folder / "scenes.txt").read_text(encoding="utf-8").split()
+        lines += [f"{folder}/{line}\n" for line in listed]
+    (runs / "scenes-ablation.txt").write_text("".join(lines), encoding="utf-8")
 
 
 def _model(out: Path, name: str) -> None:

@@ -52,13 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
         manifests = out / "corpus" / "manifests"
         runs = out / "runs"
         folder = assemble(
-            runs / "mini-sap",
+            runs / "mini-encoder",
             out / "uniaudio-mini",
             "uniaudio-mini",
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
+            reader_run=runs / "mini-sap",
+            int4=True,
             voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )
         print(folder)

@@ -183,3 +183,79 @@ def test_a_trained_text_decoder_becomes_a_model_that_reads(sap_run, tmp_path):
     with torch.no_grad():
         said = reader(encoder_outputs=reader.heard(vectors, mask), decoder_input_ids=ids).logits
     torch.testing.assert_close(said[0], expected.detach(), atol=1e-4, rtol=1e-4)
+
+
+def test_only_the_languages_that_are_named_are_transcribed(sap_run):
+    config, _ = sap_run
+    french = config.model_copy(update={"options": {**config.options, "text_languages": ["fr"]}})
+    assert {task for texts in build_task(french).texts["train"] for task in texts} == {
+        "sap", "caption", "emotion"
+    }  # fmt: skip
+
+
+def test_a_text_decoder_in_four_bits_still_reads(sap_run, tmp_path):
+    _, run = sap_run
+    small = assemble(run, tmp_path / "small", "tiny", int4=True)
+    whole = assemble(run, tmp_path / "whole", "tiny", int8=False)
+    sizes = [(folder / "text.safetensors").stat().st_size for folder in (small, whole)]
+    assert sizes[0] < 0.35 * sizes[1]
+    wave = (np.random.default_rng(1).standard_normal(8000).astype("float32") * 0.1, 16000)
+    said = unisono.load(small).describe(wave)
+    assert SAP.parse(said.canonical()) == said
+    given = unisono.load(small).describer.reader.state_dict()
+    for name, tensor in unisono.load(whole).describer.reader.state_dict().items():
+        assert (given[name] - tensor).norm() <= 0.15 * tensor.norm() + 1e-6, name
+
+
+def reading(sap_run, **options):
+    """The run's stage again, with other options, before any step."""
+    config, _ = sap_run
+    changed = {**config.options, "cache": None, "unfreeze_from": None, **options}
+    return build_task(config.model_copy(update={"options": changed}))
+
+
+def step(task, number=4):
+    for module in task.modules.values():
+        module.zero_grad()
+    ((_, loss, figures),) = task.losses(task.batch(number), number)
+    loss.backward()
+    return figures
+
+
+def test_the_untouched_whisper_is_what_states_are_held_against(sap_run):
+    # Without codes and with Whisper's own layers nothing is missing from its states.
+    task = reading(sap_run, states_weight=1.0, quantize_from=100)
+    task.encoder.equilibrium = None
+    below = task._below(task.batch(0).inputs)
+    state = task._run(below, False)
+    total, count = task.text._states(task.text._heard(task.encoder, state), below)
+    assert count == below.mask.sum() and total / count < 1e-8
+    spoilt = task.text._states(task.text._heard(task.encoder, state) + 1, below)[0]
+    assert spoilt > total + count / 10
+
+
+def test_a_reader_is_trained_alone(sap_run):
+    task = reading(sap_run, states_weight=1.0, train="reader", ctc_weight=0, mel_weight=0,
+                   quantize_from=0, text_top=[3, 3])  # fmt: skip
+    assert len(task.text.top.layers) == 2
+    assert torch.equal(task.text.top.layers[0].fc1.weight, task.text.top.layers[1].fc1.weight)
+    task._start_codebook(0)
+    before = {name: tensor.clone() for name, tensor in task.encoder.state_dict().items()}
+    figures = step(task)
+    assert figures["states"] > 0 and figures["text"] > 0 and "commit" not in figures
+    after = task.encoder.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert all(p.grad is None for p in task.encoder.parameters())
+    assert task.text.top.layers[0].fc1.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"states_weight": 1.0, "frozen": 0}, "states_weight needs frozen layers"),
+        ({"text_top": [9]}, r"text_top: Whisper's encoder has layers 1 to 3, not \[9\]"),
+    ],
+)
+def test_impossible_readers_are_told(sap_run, options, message):
+    with pytest.raises(ConfigError, match=message):
+        reading(sap_run, **options)

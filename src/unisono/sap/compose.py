@@ -114,6 +114,7 @@ class SceneSet:
             rate=rate,
             sap=sap,
             text="" if speech is None else speech.spoken.text,
+            phonemes="" if speech is None else speech.phonemes,
             language="" if speech is None else speech.spoken.language,
             speaker="" if speech is None else speech.speaker,
             parts=tuple(parts),

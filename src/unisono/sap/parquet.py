@@ -98,6 +98,7 @@ def scene_row(scene: Scene, fields: Sequence[Field] = ("sap",)) -> dict[str, Any
         "kind": scene.kind,
         "language": scene.language,
         "speaker": scene.speaker,
+        "phonemes": scene.phonemes,
         "parts": json.dumps([part.facts() for part in scene.parts], ensure_ascii=False),
     }
 
@@ -117,7 +118,7 @@ def _write_file(
     arrow = require_extra("pyarrow", "parquet")
     pq = require_extra("pyarrow.parquet", "parquet")
     types = {"audio": arrow.binary(), "duration": arrow.float64()}
-    names = ("audio", *fields, "duration", "kind", "language", "speaker", "parts")
+    names = ("audio", *fields, "duration", "kind", "language", "speaker", "phonemes", "parts")
     schema = arrow.schema([(name, types.get(name, arrow.string())) for name in names])
     with (
         atomic_path(path, DataError) as temporary,

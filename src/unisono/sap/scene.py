@@ -59,6 +59,7 @@ class Scene:
     Attributes:
         sap: the label.
         text: what is said; empty without speech.
+        phonemes: the same in phonemes; empty without speech, or where a clip has none.
         language, speaker: of the speech; empty without.
         parts: the foreground first.
     """
@@ -67,6 +68,7 @@ class Scene:
     rate: int
     sap: SAP
     text: str
+    phonemes: str
     language: str
     speaker: str
     parts: tuple[Part, ...]

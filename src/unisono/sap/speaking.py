@@ -32,6 +32,7 @@ class Speech:
     level: float
     spoken: Spoken
     speaker: str
+    phonemes: str
     clips: tuple[str, ...]
     changes: dict[str, float]
 
@@ -77,6 +78,7 @@ def speak(
         level=level,
         spoken=_spoken(pool, voice, items, changes),
         speaker=items[0].speaker,
+        phonemes=" ".join(said) if all(said := [item.phonemes for item in items]) else "",
         clips=tuple(clip_name(item) for item in items),
         changes=changes,
     )

@@ -54,6 +54,14 @@ class EncoderOptions(Section):
     """Let the teacher follow the true text too, where there is one."""
     text_decoder: Literal["frozen", "trained"] = "frozen"
     """Whether Whisper's text decoder, with which it starts, is trained too."""
+    states_weight: float = Field(0.0, ge=0)
+    """Error of what the text decoder attends to against the untouched Whisper's own final states,
+    on every frame, as a share of their variance (ours): far denser than text."""
+    train: Literal["all", "reader"] = "all"
+    """reader: encoder and codebook stay as they are, only what reads the tokens is trained."""
+    text_top: list[int] = Field(default_factory=list)
+    """Whisper's encoder layers, from 1, with which those between tokens and text decoder start;
+    none named: those above the quantizer."""
     text_layers: list[int] = Field(default_factory=list)
     """Layers of Whisper's text decoder that are kept, from 1; none named: all."""
     text_tokens: Path | None = None
@@ -64,7 +72,7 @@ class EncoderOptions(Section):
     """Shares in which a sequence is read as this or that, where it has several texts; those left
     out: never."""
     text_languages: list[str] = Field(default_factory=list)
-    """Languages whose speech is read as transcripts (BCP 47); none named: all that Whisper knows."""
+    """Languages whose speech is read as transcripts (BCP 47); none named: all of Whisper's."""
     text_share: float = Field(1.0, gt=0, le=1)
     """Share of the sequences that the text decoder reads at a step, drawn anew each time."""
     phoneme_head: dict[str, Any] = Field(default_factory=dict)
@@ -76,6 +84,9 @@ class EncoderOptions(Section):
             raise ValueError("cache holds states of frozen layers: set frozen, or cache: null")
         if self.cache is not None and self.unfreeze_from is not None:
             raise ValueError("unfreeze_from needs the layers themselves: set cache: null")
+        pooled = self.encoder.get("pooling_position", 0) <= self.frozen
+        if self.states_weight and not (self.frozen and pooled and self.unfreeze_from is None):
+            raise ValueError("states_weight needs frozen layers, with the pooling among them")
         for task, share in self.tasks.items():
             if task not in TEXT_TASKS or not share >= 0:
                 raise ValueError(f"tasks: {task}: {share} is not a share (0 or more) of one of "

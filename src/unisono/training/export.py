@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import Tensor
 
-from unisono import hub
 from unisono.synthesis.decoder import SpeechDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.voice import voice_vector
@@ -22,6 +21,7 @@ from unisono.training.text_start import reader_config, whisper_config
 from unisono.training.text_targets import TOKENIZER
 from unisono.uniaudio import LogMelFeatures, UniAudioConfig
 from unisono.uniaudio.describing import Describer
+from unisono.uniaudio.folder import save
 from unisono.uniaudio.reading import TokenReader
 from unisono.uniaudio.text_tokens import TextTokens
 from unisono.uniaudio.tokenizer import UniAudioTokenizer
@@ -38,6 +38,7 @@ def assemble(
     voices: Mapping[str, Tensor] | None = None,
     int8: bool = True,
     reader_run: Path | None = None,
+    int4: bool = False,
 ) -> Path:
     """Write a UniAudio model folder from the newest checkpoints of its stages.
 
@@ -53,6 +54,7 @@ def assemble(
         voices: recordings `[n]` at the decoder's rate, for flow decoders that take a voice.
         int8: store the matrices of encoder and flow decoder as int8; the flow stage trained on the
             tokens of the rounded encoder.
+        int4: store the layers of the text decoder as int4.
 
     Raises:
         DataError: a run has no whole checkpoint.
@@ -85,7 +87,8 @@ def assemble(
     features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
     text = _text(reader_run or encoder_run)
     tokenizer = UniAudioTokenizer(encoder, features, decoder, model_id, text)
-    return hub.save(tokenizer, folder, int8=int8)
+    save(tokenizer, folder, int8, int4)
+    return folder
 
 
 def _text(run: Path) -> Describer | None:
@@ -97,7 +100,9 @@ def _text(run: Path) -> Describer | None:
     tokens = TextTokens.from_file(run / TOKENIZER)
     whisper, _ = whisper_config(options.whisper)
     position = UniAudioConfig.from_reference(options.encoder).quantize_position
-    reader = TokenReader(reader_config(whisper, tokens, options.text_layers, position))
+    reader = TokenReader(
+        reader_config(whisper, tokens, options.text_layers, position, options.text_top)
+    )
     top = weights.get("text_top")
     if top is None:  # the encoder itself has the layers above its quantizer
         top = {

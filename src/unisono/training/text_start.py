@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unisono.errors import ConfigError, ModelError
 from unisono.uniaudio import UniAudioConfig
+from unisono.uniaudio.reading import EncoderTop
 from unisono.uniaudio.text_decoder import TextDecoder
 from unisono.uniaudio.text_tokens import TASKS, TextTokens
 
@@ -37,23 +38,32 @@ def whisper_config(folder: Path) -> tuple[UniAudioConfig, TextTokens]:
 
 
 def reader_config(
-    whisper: UniAudioConfig, tokens: TextTokens, layers: Sequence[int], position: int
+    whisper: UniAudioConfig,
+    tokens: TextTokens,
+    layers: Sequence[int],
+    position: int,
+    top: Sequence[int] = (),
 ) -> UniAudioConfig:
     """Config of the text decoder and of what lies between it and layer `position`'s tokens.
 
-    layers: Whisper's decoder layers that are kept (1-based); none named: all.
+    layers, top: Whisper's decoder and encoder layers that are kept (1-based); none named: all
+    decoder layers, the encoder's above `position`.
 
     Raises:
         ConfigError: Whisper has no such layer.
     """
-    beyond = [number for number in layers if not 1 <= number <= whisper.decoder_layers]
-    if beyond:
-        raise ConfigError(
-            f"text_layers: Whisper's decoder has layers 1 to {whisper.decoder_layers}, not {beyond}"
-        )
+    both = (
+        ("text_layers", layers, whisper.decoder_layers, "decoder"),
+        ("text_top", top, whisper.encoder_layers, "encoder"),
+    )
+    for option, chosen, last, part in both:
+        beyond = [number for number in chosen if not 1 <= number <= last]
+        if beyond:
+            raise ConfigError(f"{option}: Whisper's {part} has layers 1 to {last}, not {beyond}")
     values = whisper.to_diff_dict() | {
         "vocab_size": tokens.size,
         "decoder_layers": len(layers) or whisper.decoder_layers,
+        "encoder_layers": position + len(top) if top else whisper.encoder_layers,
         "quantize_position": position,
         "decoder_start_token_id": tokens.start,
         "bos_token_id": tokens.end,
@@ -98,6 +108,22 @@ def start_decoder(
             )
         state[name] = tensor
     decoder.load_state_dict(state)
+
+
+def start_top(
+    config: UniAudioConfig, whisper: Mapping[str, Tensor], layers: Sequence[int]
+) -> EncoderTop:
+    """Layers between tokens and text decoder, from Whisper's encoder layers of these numbers."""
+    first = config.encoder_layers - len(layers) + 1
+    top = EncoderTop(config, first)
+    given = {n.partition("encoder.")[2]: t for n, t in whisper.items() if "encoder." in n}
+    state = {n: t for n, t in given.items() if n.startswith("layer_norm.")}
+    for place, number in enumerate(layers):
+        own = f"layers.{number - 1}."
+        layer = {n.removeprefix(own): t for n, t in given.items() if n.startswith(own)}
+        state |= {f"layers.{place}.{n}": t for n, t in layer.items()}
+    top.load_state_dict(state)
+    return top
 
 
 def _spelling(number: int, tokens: TextTokens, given: TextTokens) -> list[int]:

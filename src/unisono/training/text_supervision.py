@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from unisono.data.manifest import ManifestItem
@@ -28,6 +29,7 @@ from unisono.training.text_start import (
     MOST_POSITIONS,
     reader_config,
     start_decoder,
+    start_top,
     whisper_config,
 )
 from unisono.training.text_targets import (
@@ -84,8 +86,9 @@ class TextSupervision:
                 raise ConfigError("distill_weight needs Whisper's whole vocabulary: no text_tokens")
             self._whisper = UniAudioForConditionalGeneration(config)
             init_text_model_from_whisper(self._whisper, weights)
+        position = encoder.quantize_position
         self.config = reader_config(
-            config, self.tokens, options.text_layers, encoder.quantize_position
+            config, self.tokens, options.text_layers, position, options.text_top
         )
         decoder = TextDecoder(self.config)
         start_decoder(decoder, weights, options.text_layers, self.tokens, given)
@@ -95,9 +98,13 @@ class TextSupervision:
         self.modules: dict[str, nn.Module] = {"text_decoder": self.reader} if trained else {}
         self.top: EncoderTop | None = None
         if encoder.quantize_encoder_only:
-            self.top = EncoderTop(config, encoder.quantize_position + 1)
-            self.top.load_state_dict(_top_weights(weights, encoder.quantize_position))
+            above = options.text_top or range(position + 1, config.encoder_layers + 1)
+            self.top = start_top(self.config, weights, list(above))
             self.modules["text_top"] = self.top
+        self.whole: EncoderTop | None = None
+        if options.states_weight:
+            above = range(options.frozen + 1, config.encoder_layers + 1)
+            self.whole = start_top(config, weights, above).requires_grad_(False).eval()
 
     def targets(self, sequences: Sequences) -> list[dict[str, TextTarget]]:
         """The texts of every sequence of a split by task, none where there is nothing to say.
@@ -143,27 +150,44 @@ class TextSupervision:
         return join_targets(targets, self.tokens)
 
     def losses(
-        self, encoder: UniAudioEncoder, state: EncoderState, batch: TextBatch
-    ) -> dict[str, tuple[Tensor, int]]:
-        """Sums and counts of `text` (cross-entropy) and `distill` (divergence from the teacher).
+        self, encoder: UniAudioEncoder, state: EncoderState, batch: TextBatch, below: EncoderState
+    ) -> dict[str, tuple[Tensor, Tensor | int]]:
+        """Sums and counts of `text` (cross-entropy), `distill` (divergence from the teacher) and
+        `states` (error against Whisper's final states, where it has a weight).
 
-        `state` is the encoder's, where the tokens are read, of the whole batch.
+        `state` is the encoder's, where the tokens are read, of the whole batch; `below` the one
+        after the frozen layers.
         """
         self.reader.to(state.hidden.device)
-        rows = batch.rows
-        state = replace(
-            state,
-            hidden=state.hidden[rows],
-            mask=state.mask[rows],
-            shallow=None if state.shallow is None else state.shallow[rows],
-        )
-        logits = self.reader(batch.ids, self._heard(encoder, state), state.mask, batch.chosen)
+        heard, rows, found = None, batch.rows, {}
+        if self.whole is not None:
+            heard = self._heard(encoder, state)
+            found["states"] = self._states(heard, below)
+            heard = heard[rows]
+        part = _rows(state, rows)
+        if heard is None:
+            heard = self._heard(encoder, part)
+        logits = self.reader(batch.ids, heard, part.mask, batch.chosen)
         true = batch.labels != IGNORED
         known = batch.known
-        return {
+        return found | {
             "text": label_errors(logits[true], batch.labels[true]),
             "distill": best_divergence(logits[known], batch.best[known], batch.shares[known]),
         }
+
+    @torch.no_grad()
+    def _aim(self, below: EncoderState) -> Tensor:
+        """What the untouched Whisper makes of the states after the frozen layers."""
+        assert self.whole is not None
+        self.whole.to(below.hidden.device)
+        return self.whole(below.hidden, below.mask)
+
+    def _states(self, heard: Tensor, below: EncoderState) -> tuple[Tensor, Tensor]:
+        """Squared error over real frames in units of the variance there, and their number."""
+        real = below.mask.bool()
+        aim, made = self._aim(below)[real], heard[real]
+        spread = (aim - aim.mean(0)).square().mean().clamp(min=1e-6)
+        return (made - aim).square().mean(-1).sum() / spread, real.sum()
 
     def _heard(self, encoder: UniAudioEncoder, state: EncoderState) -> Tensor:
         """What the decoder attends to: the layers above the quantizer, and the final LayerNorm."""
@@ -228,13 +252,10 @@ class TextSupervision:
         return Teacher(self._whisper, self.tokens)
 
 
-def _top_weights(whisper: Mapping[str, Tensor], position: int) -> dict[str, Tensor]:
-    """Whisper's encoder layers above `position` and its final LayerNorm, for `EncoderTop`."""
-    found = {}
-    for name, tensor in whisper.items():
-        inner = name.partition("encoder.")[2]
-        if inner.startswith("layer_norm."):
-            found[inner] = tensor
-        elif inner.startswith("layers.") and (number := int(inner.split(".")[1])) >= position:
-            found[inner.replace(f".{number}.", f".{number - position}.", 1)] = tensor
-    return found
+def _rows(state: EncoderState, rows: Tensor) -> EncoderState:
+    return replace(
+        state,
+        hidden=state.hidden[rows],
+        mask=state.mask[rows],
+        shallow=None if state.shallow is None else state.shallow[rows],
+    )

@@ -54,8 +54,13 @@ def load(folder: Path, decoder: bool = True) -> UniAudioTokenizer:
     return _load_release(folder, decoder)
 
 
-def save(tokenizer: UniAudioTokenizer, folder: Path, int8: bool = False) -> None:
-    """Write `config.json`, the weights and a vocabulary; see `unisono.hub.save` for int8."""
+def save(
+    tokenizer: UniAudioTokenizer, folder: Path, int8: bool = False, int4: bool = False
+) -> None:
+    """Write `config.json`, the weights and a vocabulary; see `unisono.hub.save` for int8.
+
+    int4: store the layers of the text decoder with 4 bits a weight, and a scale for 64 columns.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config: dict[str, Any] = {
         "format": "unisono",
@@ -85,7 +90,7 @@ def save(tokenizer: UniAudioTokenizer, folder: Path, int8: bool = False) -> None
     save_weights(folder / "model.safetensors", state, int8=rows)
     describer = tokenizer.describer
     if describer is not None:
-        config["text"] = text_folder.save_text(describer, folder, int8)
+        config["text"] = text_folder.save_text(describer, folder, int8, int4)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / "config.json", text.encode(), ModelError)
 

@@ -1,8 +1,8 @@
 """Text decoders of model folders: our own format, and full checkpoints of the published one.
 
 Ours: section `text` of config.json (the reader's options), `text.safetensors` (`top.*`,
-`decoder.*`) and `tokenizer.json`. Published: `model.encoder.layers.*` above the quantizer,
-`model.encoder.layer_norm.*` and `model.decoder.*` among the weights, Whisper's `tokenizer.json`
+`decoder.*`; int8 and int4 where asked) and `tokenizer.json`. Published: `model.encoder.layers.*`
+above the quantizer, `model.encoder.layer_norm.*` and `model.decoder.*`, Whisper's `tokenizer.json`
 beside them; the three task tokens are the last rows of the embedding.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unisono.errors import ModelError
 from unisono.storage.atomic import write_bytes
-from unisono.storage.weights import load_weights, save_weights
+from unisono.storage.weights import INT4_GROUP, load_weights, save_weights
 from unisono.uniaudio import release
 from unisono.uniaudio.config import UniAudioConfig
 from unisono.uniaudio.describing import Describer
@@ -33,14 +33,19 @@ _LEAST = 4096
 _DECODER, _ENCODER = "model.decoder.", "model.encoder."
 
 
-def save_text(describer: Describer, folder: Path, int8: bool) -> dict[str, Any]:
-    """Write weights and vocabulary into `folder`; returns the section `text` of config.json."""
+def save_text(describer: Describer, folder: Path, int8: bool, int4: bool) -> dict[str, Any]:
+    """Write weights and vocabulary into `folder`; returns the section `text` of config.json.
+
+    `int8` is for all large tables and matrices, `int4` for those of the layers.
+    """
     state = describer.reader.state_dict()
-    rows: tuple[str, ...] = ()
-    if int8:
-        rows = tuple(name for name, tensor in state.items() if _goes_int8(name, tensor))
-        state = {n: t if n in rows or t.numel() < _LEAST else t.half() for n, t in state.items()}
-    save_weights(folder / WEIGHTS, state, int8=rows)
+    large = {n for n, tensor in state.items() if tensor.ndim == 2 and tensor.numel() >= _LEAST}
+    fours = {n for n in large if int4 and ".layers." in f".{n}" and _whole_groups(state[n])}
+    eights = large - fours if int8 else set()
+    if int8 or int4:
+        kept = fours | eights
+        state = {n: t if n in kept or t.numel() < _LEAST else t.half() for n, t in state.items()}
+    save_weights(folder / WEIGHTS, state, int8=eights, int4=fours)
     write_bytes(folder / VOCABULARY, describer.tokens.pieces.to_str().encode(), ModelError)
     return text_config(describer.reader.config)
 
@@ -137,10 +142,8 @@ def _layers(state: Mapping[str, Tensor]) -> Iterable[tuple[int, str, Tensor]]:
             yield int(number), rest, tensor
 
 
-def _goes_int8(name: str, tensor: Tensor) -> bool:
-    """Matrices of the layers, and the embedding, which is the output layer; positions stay."""
-    large = tensor.ndim == 2 and tensor.numel() >= _LEAST
-    return large and not name.endswith("embed_positions.weight")
+def _whole_groups(tensor: Tensor) -> bool:
+    return tensor.shape[1] % INT4_GROUP == 0
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

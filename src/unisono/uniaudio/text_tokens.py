@@ -107,10 +107,8 @@ class TextTokens:
         vocabulary = sorted(kept, key=state["model"]["vocab"].__getitem__)
         state["model"]["vocab"] = {piece: n for n, piece in enumerate(vocabulary)}
         state["model"]["merges"] = [list(pair) for pair in merges if {*pair, "".join(pair)} <= kept]
-        specials = [
-            self.pieces.id_to_token(number) for number in sorted(self._special)
-            if not _is_timestamp(self.pieces.id_to_token(number))
-        ]  # fmt: skip
+        specials = [self._piece(number) for number in sorted(self._special)]
+        specials = [token for token in specials if not _is_timestamp(token)]
         state["added_tokens"], state["post_processor"] = [], None
         pieces = Tokenizer.from_str(json.dumps(state))
         pieces.add_special_tokens(specials)

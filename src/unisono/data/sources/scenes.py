@@ -69,4 +69,5 @@ class ScenesSource:
             "kind": scene.kind,
             "language": scene.language,
             "speaker": scene.speaker,
+            "phonemes": scene.phonemes,
         }

@@ -114,8 +114,12 @@ class EncoderTask:
         for module in self.modules.values():
             module.train()
         unfrozen = self.options.unfreeze_from
-        state = self._run(batch.inputs, quantize, unfrozen is not None and step >= unfrozen)
-        loss, figures = self._mean(self._terms(batch, state))
+        if self.options.train == "reader":
+            self.encoder.eval()
+        below = self._below(batch.inputs, unfrozen is not None and step >= unfrozen)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.options.train == "all"):
+            state = self._run(below, quantize)
+        loss, figures = self._mean(self._terms(batch, state, below))
         if state.quantizer_loss is not None:  # the quantizer takes the joint mean itself
             loss = loss + state.quantizer_loss
             figures["commit"] = state.quantizer_loss.item()
@@ -135,8 +139,9 @@ class EncoderTask:
         for first in range(0, len(indices), _VALID_BATCH):
             chosen = indices[first : first + _VALID_BATCH]
             batch = to_device(self._collate("valid", chosen, (first,)), self.world.device)
-            state = self._run(batch.inputs, self._started)
-            found.append(self._terms(batch, state))
+            below = self._below(batch.inputs)
+            state = self._run(below, self._started)
+            found.append(self._terms(batch, state, below))
             scores, frames = self._phoneme_scores(batch, state)
             errors += reading_errors(scores, frames, batch.phonemes)
             symbols += len(batch.phonemes.symbols)
@@ -198,36 +203,43 @@ class EncoderTask:
             seconds=sum(sequences.seconds[i] for i in indices),
         )
 
-    def _run(self, inputs: EncoderInputs, quantize: bool, unfrozen: bool = False) -> EncoderState:
+    def _below(self, inputs: EncoderInputs, unfrozen: bool = False) -> EncoderState:
+        """The state after the frozen layers."""
+        if inputs.state is not None:
+            return inputs.state
+        assert inputs.features is not None
+        frozen = 0 if unfrozen else self.options.frozen
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            state = self.encoder.embed(inputs.features, inputs.feature_mask)
+            return self.encoder.run_layers(state, frozen)
+
+    def _run(self, below: EncoderState, quantize: bool) -> EncoderState:
         """Up to where the tokens are read; without the quantizer while it has no codebook."""
         encoder = self.encoder
-        state = inputs.state
-        if state is None:
-            assert inputs.features is not None
-            frozen = 0 if unfrozen else self.options.frozen
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-                state = encoder.embed(inputs.features, inputs.feature_mask)
-                state = encoder.run_layers(state, frozen)
         last = min(encoder.config.quantize_position, len(encoder.layers))
         quantizer = encoder.quantizer
         try:
             if not quantize:
                 encoder.quantizer = None
-            return encoder.run_layers(state, last, reducer=self.world)
+            return encoder.run_layers(below, last, reducer=self.world)
         finally:
             encoder.quantizer = quantizer
 
-    def _terms(self, batch: EncoderBatch, state: EncoderState) -> dict[str, Term]:
+    def _terms(
+        self, batch: EncoderBatch, state: EncoderState, below: EncoderState
+    ) -> dict[str, Term]:
         """Losses (and `gate`, a figure alone) as sums over this process's part."""
         inputs, targets = batch.inputs, batch.phonemes
-        mel = self.mel_head(_read_states(state), inputs.mask)
-        scores, mask = self._phoneme_scores(batch, state)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.options.mel_weight > 0):
+            mel = self.mel_head(_read_states(state), inputs.mask)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.options.ctc_weight > 0):
+            scores, mask = self._phoneme_scores(batch, state)
         terms = {
             "mel": Term(*masked_l1(mel, inputs.mel, inputs.mask)),
             "ctc": Term(*ctc_per_symbol(scores, mask.sum(1), targets.symbols, targets.lengths)),
         }
         if self.text is not None and batch.text is not None:
-            found = self.text.losses(self.encoder, state, batch.text)
+            found = self.text.losses(self.encoder, state, batch.text, below)
             terms |= {name: Term(*term) for name, term in found.items()}
         if state.gate_mean is not None:
             frames = inputs.mask.sum()
@@ -242,6 +254,7 @@ class EncoderTask:
             "ctc": o.ctc_weight,
             "text": o.text_weight,
             "distill": o.distill_weight,
+            "states": o.states_weight,
         }
         totals = torch.stack([term.total.float() for term in terms.values()])
         counts = torch.stack([torch.as_tensor(term.count).to(totals) for term in terms.values()])
@@ -277,7 +290,7 @@ class EncoderTask:
         while sum(map(len, found)) < wanted and len(found) < 1000:
             chosen = self.plan(first + len(found))
             inputs = self.sequences["train"].inputs(chosen, self.world.device)
-            found.append(self._run(inputs, False).hidden[inputs.mask.bool()])
+            found.append(self._run(self._below(inputs), False).hidden[inputs.mask.bool()])
         generator = torch.Generator().manual_seed(self.config.seed)
         states = torch.cat(found)[:wanted]
         quantizer.init_from(states, iterations=8, generator=generator, reducer=self.world)
