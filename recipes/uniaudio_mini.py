@@ -82,6 +82,7 @@ def compose_scenes(out: Path) -> None:
     held_out.write_text(yaml.safe_dump({**tree, "split": "valid"}), encoding="utf-8")
     compose = ("-m", "unisono.cli", "compose")
     run_python(out, *compose, str(config), "--voices")
+    run_python(out, *compose, str(ROOT / "configs" / "voices-eval.yaml"), "--voices")
     run_python(out, *compose, str(held_out), "runs/scenes-valid", "--count", str(VALID_SCENES))
     run_python(
         out, *compose, str(config), "runs/scenes-train", "--count", str(SCENES), "--seed", "1"
