@@ -12,6 +12,7 @@ import torch
 
 import unisono
 from unisono.models import embedded_models
+from unisono.sap.schema import SAP
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.wav"
@@ -82,3 +83,14 @@ def test_tokens_carry_the_sound(tok, speech):
         return float((made[..., :frames] - real[..., :frames]).abs().mean())
 
     assert distance(tok.decode(tokens)) < 0.75 * distance(tok.decode(other))
+
+
+def test_what_ships_tells_of_a_recording_from_its_tokens(tok):
+    assert tok.reads_text
+    tokens = tok.encode(SPEECH)
+    said = tok.transcribe(tokens, language="en")
+    assert said == tok.transcribe(SPEECH, language="en")
+    assert said.lower().startswith("he was not")
+    sap = tok.describe(tokens)
+    assert SAP.parse(sap.canonical()) == sap and sap.transcription
+    assert sap.paralinguistics.gender is not None

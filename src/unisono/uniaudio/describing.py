@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ __all__ = ["Describer"]
 
 _SPOKEN_A_SECOND = 12.0
 _SPOKEN_AT_LEAST = 16
+_NO_REPEAT = 4
 # Tokens of an unconstrained SAP beyond its transcription: several times what the longest takes.
 _MOST_RAW = 512
 
@@ -60,6 +62,10 @@ class Describer:
     def _pieces(self) -> list[bytes | None]:
         return [self.tokens.bytes_of(token) for token in range(self.tokens.size)]
 
+    @cached_property
+    def _words(self) -> list[bool]:
+        return [self.tokens.is_word(token) for token in range(self.tokens.size)]
+
     @torch.inference_mode()
     def transcripts(
         self, vectors: Tensor, mask: Tensor, seconds: Sequence[float], language: str | None
@@ -67,15 +73,16 @@ class Describer:
         """The words in each row of `vectors [B, T, D]`, `mask [B, T]`, of `seconds` length.
 
         `language` is a code such as "en"; None: the likeliest for each row. `ConfigError` when the
-        model does not know it.
+        model does not know it. No four tokens come twice in a transcript: a weak reader would
+        say one thing without end.
         """
         heard = self._heard(vectors, mask)
         given = None if language is None else self._language(language)
         spoken = self._languages(heard) if given is None else [given] * len(vectors)
         prompts = [self.tokens.prompt(one) for one in spoken]
         limits = [min(_spoken(s), self._room(len(prompts[0]))) for s in seconds]
-        only = _Only(torch.tensor([piece is not None for piece in self._pieces]), self.tokens.end)
-        written = self._write(heard, prompts, max(limits), only)
+        only = _Only(torch.tensor(self._words), self.tokens.end)
+        written = self._write(heard, prompts, max(limits), only, no_repeat_ngram_size=_NO_REPEAT)
         pairs = zip(written, limits, strict=True)
         return [self.tokens.text(ids[:limit]) for ids, limit in pairs]
 
@@ -131,8 +138,12 @@ class Describer:
         prompts: Sequence[Sequence[int]],
         most: int,
         processor: LogitsProcessor | None = None,
+        **options: Any,
     ) -> list[list[int]]:
-        """Greedy texts of at most `most` tokens, without prompt and end."""
+        """Greedy texts of at most `most` tokens, without prompt and end.
+
+        `options` are those of transformers' `generate`.
+        """
         end = self.tokens.end
         ids = torch.tensor(prompts, device=self.reader.device)
         written = GenerationMixin.generate(
@@ -145,6 +156,7 @@ class Describer:
             eos_token_id=end,
             pad_token_id=end,
             do_sample=False,
+            **options,
         )
         assert isinstance(written, Tensor)
         rows = written[:, ids.shape[1] :].tolist()

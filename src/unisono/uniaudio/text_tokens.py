@@ -147,6 +147,10 @@ class TextTokens:
         plain = b"".join(self.bytes_of(i) or b"" for i in ids)
         return plain.decode("utf-8", "replace").strip()
 
+    def is_word(self, token: int) -> bool:
+        """Whether a token may stand in a transcript: neither special nor a piece of a SAP."""
+        return token not in self._added and self.bytes_of(token) is not None
+
     def bytes_of(self, token: int) -> bytes | None:
         """UTF-8 bytes that a token stands for; None for special tokens and numbers beyond all."""
         if token in self._added:
