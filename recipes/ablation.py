@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 def compose_english(out: Path) -> None:
     """Scenes in English, more of them with speech: `runs/scenes-ablation.txt` below `out`."""
     runs = out / "runs"
-    tree = yaml.safe_load((ROOT / "configs" / "scenes-mini.yaml").read_text(encoding="utf-8"))
+    tree = yaml.safe_load((ROOT / "configs" / "scenes" / "mini.yaml").read_text(encoding="utf-8"))
     tree["speech"]["languages"] = ["en"]
     tree["mix"] = MIX
     lines = []

@@ -76,13 +76,13 @@ def compose_scenes(out: Path) -> None:
     table = out / "corpus" / "voices.jsonl"
     if not table.exists():
         shutil.copy(ROOT / "recipes" / "voices.jsonl", table)
-    config = ROOT / "configs" / "scenes-mini.yaml"
+    config = ROOT / "configs" / "scenes" / "mini.yaml"
     tree = yaml.safe_load(config.read_text(encoding="utf-8"))
     held_out = runs / "scenes-valid.yaml"
     held_out.write_text(yaml.safe_dump({**tree, "split": "valid"}), encoding="utf-8")
     compose = ("-m", "unisono.cli", "compose")
     run_python(out, *compose, str(config), "--voices")
-    run_python(out, *compose, str(ROOT / "configs" / "voices-eval.yaml"), "--voices")
+    run_python(out, *compose, str(ROOT / "configs" / "scenes" / "voices-eval.yaml"), "--voices")
     run_python(out, *compose, str(held_out), "runs/scenes-valid", "--count", str(VALID_SCENES))
     run_python(
         out, *compose, str(config), "runs/scenes-train", "--count", str(SCENES), "--seed", "1"

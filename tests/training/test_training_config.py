@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from unisono.errors import ConfigError
+from unisono.sap.scene_config import load_scene_config
 from unisono.training.config import load_config
 from unisono.training.schedules import warmup_cosine
 
@@ -18,6 +19,14 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 def test_every_shipped_config_is_valid(path):
     config = load_config(path)
     assert config.steps > 0
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CONFIGS[0].parent / "scenes").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_shipped_config_of_scenes_is_valid(path):
+    config = load_scene_config(path)
+    assert config.speech.speakers is not None
 
 
 def test_overrides_reach_nested_keys():

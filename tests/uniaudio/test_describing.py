@@ -108,9 +108,9 @@ def test_the_language_is_the_given_one_or_the_likeliest(uat, clips, monkeypatch)
     prompts = []
     real = text._write
 
-    def spy(heard, given, *rest):
+    def spy(heard, given, *rest, **options):
         prompts.extend(given)
-        return real(heard, given, *rest)
+        return real(heard, given, *rest, **options)
 
     monkeypatch.setattr(text, "_write", spy)
     tokens = talker.encode(clips[1])
