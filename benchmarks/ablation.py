@@ -29,6 +29,7 @@ from unisono.evaluation.benchmarks.ablation import ROLES, Model, ModelResult, ch
 from unisono.evaluation.benchmarks.ablation_claims import claims
 from unisono.evaluation.benchmarks.ablation_table import markdown, render
 from unisono.evaluation.benchmarks.clips import Selection
+from unisono.evaluation.console import open_console
 from unisono.evaluation.gates import gate_curves, has_gate
 from unisono.evaluation.metrics.bootstrap import METHOD
 from unisono.evaluation.models import find_whisper
@@ -41,9 +42,7 @@ _WIDTH = 160  # of the tables where there is no terminal to ask
 def main(arguments: list[str] | None = None) -> int:
     """Command line entry; returns the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = open_console(_WIDTH)
     try:
         models = open_models(options.models, options.sap_models)
         results, asked, protocol = run(options, console, models)

@@ -55,6 +55,7 @@ from unisono.evaluation.benchmarks.groups import (
 )
 from unisono.evaluation.benchmarks.quality import QualityResult, Score, measure
 from unisono.evaluation.benchmarks.quality_table import render
+from unisono.evaluation.console import open_console
 from unisono.evaluation.metrics.clustering import Clustering
 from unisono.evaluation.metrics.dnsmos import DNSMOS
 from unisono.evaluation.models import find_whisper
@@ -67,9 +68,7 @@ _WIDTH = 120  # of the table where there is no terminal to ask
 def main(arguments: list[str] | None = None) -> int:
     """Command line entry; returns the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = open_console(_WIDTH)
     try:
         result = run(options, console)
     except UnisonoError as error:

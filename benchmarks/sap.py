@@ -28,6 +28,7 @@ from unisono.evaluation.benchmarks import sap_reading
 from unisono.evaluation.benchmarks.clips import Selection
 from unisono.evaluation.benchmarks.sap_scores import SapReport, score
 from unisono.evaluation.benchmarks.sap_table import render
+from unisono.evaluation.console import open_console
 from unisono.evaluation.models import find_whisper
 from unisono.sap.speakers import read_voices
 from unisono.storage.atomic import write_bytes
@@ -38,9 +39,7 @@ _WIDTH = 120  # of the table where there is no terminal to ask
 def main(arguments: list[str] | None = None) -> int:
     """Command line entry; returns the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = open_console(_WIDTH)
     try:
         report = run(options, console)
         for part in render(report):
