@@ -22,7 +22,7 @@ from unisono.training.text_targets import TOKENIZER
 from unisono.uniaudio import LogMelFeatures, UniAudioConfig
 from unisono.uniaudio.describing import Describer
 from unisono.uniaudio.folder import save
-from unisono.uniaudio.reading import TokenReader
+from unisono.uniaudio.reading import TokenReader, top_weights
 from unisono.uniaudio.text_tokens import TextTokens
 from unisono.uniaudio.tokenizer import UniAudioTokenizer
 
@@ -105,21 +105,10 @@ def _text(run: Path) -> Describer | None:
     )
     top = weights.get("text_top")
     if top is None:  # the encoder itself has the layers above its quantizer
-        top = {
-            name.replace(f".{number}.", f".{number - position}.", 1): tensor
-            for name, tensor in weights["encoder"].items()
-            if name.startswith(("layers.", "layer_norm."))
-            and (number := _layer(name, position)) >= position
-        }
+        top = top_weights(weights["encoder"], position)
     decoder = {name.removeprefix("decoder."): t for name, t in weights["text_decoder"].items()}
     reader.load_parts(top, decoder)
     return Describer(reader, tokens)
-
-
-def _layer(name: str, last: int) -> int:
-    """Number (from 0) of the layer that a tensor belongs to; `last` for what is in none."""
-    parts = name.split(".")
-    return int(parts[1]) if parts[0] == "layers" else last
 
 
 def _options(run: Path, section: Any) -> Any:

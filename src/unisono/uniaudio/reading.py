@@ -51,6 +51,19 @@ class EncoderTop(nn.Module):
         return self.layer_norm(states)
 
 
+def top_weights(encoder: Mapping[str, Tensor], position: int) -> dict[str, Tensor]:
+    """An encoder's tensors above layer `position` and its final LayerNorm, for `EncoderTop`."""
+    found = {}
+    for name, tensor in encoder.items():
+        kind, _, rest = name.partition(".")
+        number, _, rest = rest.partition(".")
+        if kind == "layer_norm":
+            found[name] = tensor
+        elif kind == "layers" and number.isdecimal() and int(number) >= position:
+            found[f"layers.{int(number) - position}.{rest}"] = tensor
+    return found
+
+
 class TokenReader(UniAudioPreTrainedModel, GenerationMixin):
     """Code vectors to text: `top`, then `decoder`, whose embedding is the output layer too.
 

@@ -21,7 +21,7 @@ from unisono.storage.weights import INT4_GROUP, load_weights, save_weights
 from unisono.uniaudio import release
 from unisono.uniaudio.config import UniAudioConfig
 from unisono.uniaudio.describing import Describer
-from unisono.uniaudio.reading import TokenReader
+from unisono.uniaudio.reading import TokenReader, top_weights
 from unisono.uniaudio.text_tokens import TASKS, TextTokens
 
 __all__ = ["open_own", "open_release", "save_text", "text_config", "why_no_release_text"]
@@ -98,13 +98,7 @@ def open_release(home: Path) -> Describer:
     config, _, state = release.read_tokenizer(home)
     built = UniAudioConfig.from_reference(config)
     decoder = _part(state, _DECODER)
-    top = {
-        f"layers.{number - built.quantize_position}.{rest}": tensor
-        for number, rest, tensor in _layers(_part(state, _ENCODER))
-        if number >= built.quantize_position
-    }
-    norm = f"{_ENCODER}layer_norm."
-    top |= {f"layer_norm.{n}": t for n, t in _part(state, norm).items()}
+    top = top_weights(_part(state, _ENCODER), built.quantize_position)
     vocabulary = home / VOCABULARY
     # The last rows are the three tasks, unless the tokenizer names them itself.
     if all(task in vocabulary.read_text(encoding="utf-8") for task in TASKS):
@@ -131,15 +125,6 @@ def _describer(
     except ModelError as error:
         text = str(error)
         raise ModelError(f"{where}: {text if len(text) < 600 else text[:600] + ' …'}") from error
-
-
-def _layers(state: Mapping[str, Tensor]) -> Iterable[tuple[int, str, Tensor]]:
-    """Tensors `layers.NUMBER.REST` as number (from 0), rest, tensor."""
-    for name, tensor in state.items():
-        kind, _, rest = name.partition(".")
-        number, _, rest = rest.partition(".")
-        if kind == "layers" and number.isdecimal():
-            yield int(number), rest, tensor
 
 
 def _whole_groups(tensor: Tensor) -> bool:
