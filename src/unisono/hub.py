@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # system name -> module with `recognises`, `load` and `save`; imported only when needed.
 # A new system is one new package folder and one line here.
-SYSTEMS = {"uniaudio": "unisono.uniaudio.folder"}
+SYSTEMS = {"uniaudio": "unisono.uniaudio.folder", "unicodec": "unisono.unicodec.folder"}
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # Weights and configs only: no Python, and no pickles but the two of the reference release, which

@@ -29,6 +29,7 @@ from unisono.segments import (
     read_segments,
 )
 from unisono.storage.audio_writer import write_blocks
+from unisono.storage.entropy import CodeStatistics
 from unisono.text_reading import TextReading
 from unisono.tokens import AudioTokens, TokenLayout
 
@@ -52,6 +53,8 @@ class AudioTokenizer(TextReading, ABC):
         output_rate: rate of decoded audio, Hz.
         segment_seconds: audio is encoded in pieces of this length, whole seconds and whole frames.
         mono: how channels become one: "mean" or "first".
+        statistics: how often the model's codes come, for range-coded `.utok` files; None where
+            the model has no `codes.safetensors`.
     """
 
     system: ClassVar[str]
@@ -61,6 +64,7 @@ class AudioTokenizer(TextReading, ABC):
     output_rate: int
     segment_seconds: float
     mono: Mono = "mean"
+    statistics: CodeStatistics | None = None
 
     # What a system implements -------------------------------------------------------------------
 
@@ -270,6 +274,10 @@ class AudioTokenizer(TextReading, ABC):
         write_blocks(path, blocks, self.output_rate, self.decoded_length(tokens))
         return Path(path)
 
+    def accepts(self, layout: TokenLayout) -> bool:
+        """Whether tokens of `layout` can be decoded; systems that do with fewer streams say so."""
+        return layout == self.layout
+
     def decoded_length(self, tokens: AudioTokens) -> int:
         """Samples that `decode` gives: round(samples * output_rate / rate), at least one."""
         return max(1, round(tokens.samples * self.output_rate / tokens.rate))
@@ -279,7 +287,7 @@ class AudioTokenizer(TextReading, ABC):
 
         Ids that a language model wrote carry no model id; they must only fit the layout.
         """
-        if tokens.layout != self.layout:
+        if not self.accepts(tokens.layout):
             raise TokenError(
                 f"These tokens have another layout ({_streams(tokens.layout)}) than model "
                 f"'{self.model_id}' ({_streams(self.layout)}); decode them with the model "

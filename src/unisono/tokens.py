@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unisono.errors import TokenError
 from unisono.flat_order import samples_of, slots
+
+if TYPE_CHECKING:
+    from unisono.storage.entropy import CodeStatistics
 
 __all__ = ["AudioTokens", "TokenLayout", "TokenStream"]
 
@@ -281,6 +284,13 @@ class AudioTokens:
     def _facts(self) -> tuple[int, int, TokenLayout, str]:
         return self.samples, self.rate, self.layout, self.model
 
+    def only(self, *names: str) -> AudioTokens:
+        """The same item with some of its streams; `TokenError` for a name that it has not."""
+        kept = {self.layout[name].name for name in names}
+        layout = TokenLayout(tuple(s for s in self.layout.streams if s.name in kept))
+        codes = {name: self.codes[name] for name in kept}
+        return AudioTokens(codes, self.samples, self.rate, layout, self.model)
+
     @property
     def duration(self) -> float:
         """Length of the original audio in seconds."""
@@ -294,18 +304,28 @@ class AudioTokens:
             flat[places.stream == index] += self.codes[stream.name].T.ravel()
         return flat
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a `.utok` file: bit-packed codes, header, checksum; whole or not at all."""
-        from unisono.storage.packed import write_utok
+    def save(self, path: str | os.PathLike[str], statistics: CodeStatistics | None = None) -> None:
+        """Write a `.utok` file: codes, header, checksum; whole or not at all.
 
-        write_utok(path, self)
+        Codes are bit-packed; with `statistics` (those of the tokenizer) they are range-coded, which
+        takes fewer bytes and the extra `entropy`, and reading needs the same statistics.
+        """
+        from unisono.storage.utok import write_utok
+
+        write_utok(path, self, statistics)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> AudioTokens:
-        """Read a `.utok` file; a truncated, altered or foreign one raises `TokenError`."""
-        from unisono.storage.packed import read_utok
+    def load(
+        cls, path: str | os.PathLike[str], statistics: CodeStatistics | None = None
+    ) -> AudioTokens:
+        """Read a `.utok` file; a truncated, altered or foreign one raises `TokenError`.
 
-        return read_utok(path)
+        A range-coded file needs the `statistics` it was written with; None: those of the embedded
+        models are tried. Packed files need none.
+        """
+        from unisono.storage.utok import read_utok
+
+        return read_utok(path, statistics)
 
     @staticmethod
     def to_hf(

@@ -1,4 +1,4 @@
-"""Packed codes and `.utok`: every size, every damaged byte."""
+"""Packed codes and packed `.utok` files: every size, every damaged byte."""
 
 import json
 import struct
@@ -170,7 +170,7 @@ def test_missing_and_foreign_files(tmp_path: Path) -> None:
 def test_newer_version_is_told(tmp_path: Path) -> None:
     make(640).save(tmp_path / "n.utok")
     data = bytearray((tmp_path / "n.utok").read_bytes())
-    data[4] = 2
+    data[4] = 3
     (tmp_path / "n.utok").write_bytes(data)
-    with pytest.raises(TokenError, match=r"version 2.*update unisono"):
+    with pytest.raises(TokenError, match=r"version 3.*update unisono"):
         AudioTokens.load(tmp_path / "n.utok")

@@ -64,7 +64,7 @@ def decode(
             for item, path in todo:
                 try:
                     ensure_folder(path.parent)
-                    tokens = item.read(tokenizer.layout)
+                    tokens = item.read(tokenizer)
                     tokenizer.decode_to_file(tokens, path, seed, steps, voice)
                 except UnisonoError as error:
                     session.fail(item.key, error)

@@ -113,7 +113,7 @@ def _tokens(
             audio.append(item)
             continue
         try:
-            outcomes[item] = AudioTokens.load(item.path)
+            outcomes[item] = AudioTokens.load(item.path, tokenizer.statistics)
             tokenizer.check(outcomes[item])
         except TokenError as error:
             outcomes[item] = error

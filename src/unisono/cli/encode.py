@@ -11,7 +11,10 @@ import typer
 from unisono.cli import common
 from unisono.cli.inputs import AUDIO_SUFFIXES, collect
 from unisono.cli.outputs import FORMATS, open_sink
-from unisono.errors import UnisonoError
+from unisono.errors import ConfigError, UnisonoError
+from unisono.storage.entropy import FILE_NAME, CodeStatistics
+from unisono.storage.range_coder import check_coder
+from unisono.tokenizer import AudioTokenizer
 
 
 def encode(
@@ -20,6 +23,9 @@ def encode(
     output_format: Annotated[
         str | None, typer.Option("--format", "-f", help="utok, jsonl or parquet.")
     ] = None,
+    coding: Annotated[
+        str, typer.Option(help="Of .utok files: packed, or range (smaller; extra 'entropy').")
+    ] = "packed",
     model: common.Model = common.DEFAULT_MODEL,
     device: common.Device = "cpu",
     dtype: common.Dtype = "float32",
@@ -38,6 +44,7 @@ def encode(
     session = common.Session(quiet, as_json, verbose)
     kind = output_format or (out.suffix[1:] if out.suffix[1:] in FORMATS else "utok")
     common.check_choice("format", kind, FORMATS)
+    _check_coding(coding, kind)
     items = collect(inputs, AUDIO_SUFFIXES)
     began = time.perf_counter()
     seconds, tokens_made, done = 0.0, 0, 0
@@ -45,6 +52,8 @@ def encode(
         todo = [item for item in items if not sink.done(item)]
         if todo:
             tokenizer = common.load_model(model, device, dtype, int8, decoder=False)
+            if coding == "range":
+                sink.statistics = _statistics(tokenizer)
             results = tokenizer.encode_iter((item.path for item in todo), batch_seconds)
             with session.progress("encode", len(todo)) as advance:
                 for index, outcome in results:
@@ -73,5 +82,25 @@ def encode(
             "elapsed_seconds": round(elapsed, 3),
             "output": str(out),
             "format": kind,
+            "coding": coding,
         }
     )
+
+
+def _check_coding(coding: str, kind: str) -> None:
+    """Refuse, before any work, a coding that cannot be done."""
+    common.check_choice("coding", coding, ("packed", "range"))
+    if coding == "range":
+        if kind != "utok":
+            raise ConfigError(f"--coding range goes with .utok files, not with {kind}.")
+        check_coder()
+
+
+def _statistics(tokenizer: AudioTokenizer) -> CodeStatistics:
+    if tokenizer.statistics is None:
+        raise ConfigError(
+            f"Model '{tokenizer.model_id}' has no code statistics ({FILE_NAME}), so its tokens "
+            "cannot be range-coded; make them with `python -m recipes.statistics`, or leave out "
+            "--coding range."
+        )
+    return tokenizer.statistics

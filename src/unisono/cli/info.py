@@ -11,7 +11,8 @@ from unisono.audio import probe
 from unisono.cli import common
 from unisono.cli.inputs import AUDIO_SUFFIXES, TOKEN_SUFFIXES
 from unisono.models import embedded_models
-from unisono.tokens import AudioTokens, TokenLayout
+from unisono.storage.utok import read_facts
+from unisono.tokens import TokenLayout
 
 
 def info(
@@ -52,17 +53,18 @@ def describe_layout(layout: TokenLayout) -> dict[str, Any]:
 
 
 def _tokens(path: Path) -> dict[str, Any]:
-    tokens = AudioTokens.load(path)
+    facts = read_facts(path)
     return {
         "file": str(path),
         "kind": "tokens",
-        "model": tokens.model,
-        "seconds": round(tokens.duration, 4),
-        "samples": tokens.samples,
-        "rate": tokens.rate,
-        "tokens": len(tokens),
+        "model": facts.model,
+        "seconds": round(facts.samples / facts.rate, 4),
+        "samples": facts.samples,
+        "rate": facts.rate,
+        "tokens": facts.tokens,
+        "coding": facts.coding,
         "bytes": path.stat().st_size,
-        **describe_layout(tokens.layout),
+        **describe_layout(facts.layout),
     }
 
 

@@ -17,13 +17,20 @@ from typing import Any
 from unisono.cli.inputs import Item
 from unisono.errors import DataError, require_extra
 from unisono.storage.atomic import atomic_path
+from unisono.storage.entropy import CodeStatistics
 from unisono.tokens import AudioTokens
 
 FORMATS = ("utok", "jsonl", "parquet")
 
 
 class Sink(ABC):
-    """A place for tokens; use as a context manager."""
+    """A place for tokens; use as a context manager.
+
+    Attributes:
+        statistics: where set, `.utok` files are range-coded with them.
+    """
+
+    statistics: CodeStatistics | None = None
 
     @abstractmethod
     def done(self, item: Item) -> bool:
@@ -89,7 +96,7 @@ class UtokSink(Sink):
         """Write the file atomically."""
         path = self.path(item)
         ensure_folder(path.parent)
-        tokens.save(path)
+        tokens.save(path, self.statistics)
 
     def close(self) -> None:
         """Nothing is held back."""

@@ -10,15 +10,17 @@ from typing import Any
 
 from unisono.cli.inputs import TOKEN_SUFFIXES, collect, safe_key
 from unisono.errors import DataError, TokenError, require_extra
-from unisono.tokens import AudioTokens, TokenLayout
+from unisono.storage.utok import read_facts
+from unisono.tokenizer import AudioTokenizer
+from unisono.tokens import AudioTokens
 
 
 @dataclass(frozen=True)
 class TokenItem:
-    """One item of tokens: key (relative path), and how to read it for a layout."""
+    """One item of tokens: key (relative path), and how to read it for a tokenizer."""
 
     key: str
-    read: Callable[[TokenLayout], AudioTokens]
+    read: Callable[[AudioTokenizer], AudioTokens]
 
 
 def token_items(inputs: list[str]) -> list[TokenItem]:
@@ -47,14 +49,14 @@ def peek_model(inputs: list[str]) -> str:
         for candidate in candidates[:1]:
             if candidate.suffix == ".utok" and candidate.is_file():
                 try:
-                    return AudioTokens.load(candidate).model
+                    return read_facts(candidate).model
                 except TokenError:
                     continue
     return ""
 
 
-def _utok_reader(path: Path) -> Callable[[TokenLayout], AudioTokens]:
-    return lambda _: AudioTokens.load(path)
+def _utok_reader(path: Path) -> Callable[[AudioTokenizer], AudioTokens]:
+    return lambda tokenizer: AudioTokens.load(path, tokenizer.statistics)
 
 
 def _jsonl(path: Path) -> Iterator[TokenItem]:
@@ -92,14 +94,14 @@ def _shard(path: Path) -> Iterator[TokenItem]:
 
 def _record_reader(
     record: dict[str, Any], codes: dict[str, Any], where: str
-) -> Callable[[TokenLayout], AudioTokens]:
-    def read(layout: TokenLayout) -> AudioTokens:
+) -> Callable[[AudioTokenizer], AudioTokens]:
+    def read(tokenizer: AudioTokenizer) -> AudioTokens:
         try:
             return AudioTokens(
                 codes=codes,
                 samples=record["samples"],
                 rate=record["rate"],
-                layout=layout,
+                layout=tokenizer.layout,
                 model=str(record.get("model", "")),
             )
         except (TokenError, KeyError, TypeError, ValueError) as error:

@@ -16,6 +16,7 @@ from unisono.training.encoder_options import EncoderOptions
 from unisono.training.encoder_start import build_encoder
 from unisono.training.state import module_weights
 from unisono.training.tasks.flow import FlowOptions
+from unisono.training.tasks.unicodec import UniCodecOptions
 from unisono.training.tasks.vocoder import VocoderOptions
 from unisono.training.text_start import reader_config, whisper_config
 from unisono.training.text_targets import TOKENIZER
@@ -25,6 +26,10 @@ from unisono.uniaudio.folder import save
 from unisono.uniaudio.reading import TokenReader, top_weights
 from unisono.uniaudio.text_tokens import TextTokens
 from unisono.uniaudio.tokenizer import UniAudioTokenizer
+from unisono.unicodec import folder as unicodec_folder
+from unisono.unicodec.config import UniCodecConfig
+from unisono.unicodec.model import UniCodec
+from unisono.unicodec.tokenizer import UniCodecTokenizer
 
 
 def assemble(
@@ -88,6 +93,15 @@ def assemble(
     text = _text(reader_run or encoder_run)
     tokenizer = UniAudioTokenizer(encoder, features, decoder, model_id, text)
     save(tokenizer, folder, int8, int4)
+    return folder
+
+
+def assemble_unicodec(run: Path, folder: Path, model_id: str, int8: bool = True) -> Path:
+    """Write a UniCodec model folder from a run's newest checkpoint; see `assemble`."""
+    options: UniCodecOptions = _options(run, UniCodecOptions)
+    model = UniCodec(UniCodecConfig.from_dict(options.model))
+    model.load_state_dict(module_weights(run)["codec"])
+    unicodec_folder.save(UniCodecTokenizer(model, model_id), folder, int8)
     return folder
 
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unisono.synthesis.mel import MelConfig, MelSpectrogram
+
 
 class MultiResolutionSTFTLoss(nn.Module):
     """Spectral convergence + L1 of log magnitudes over several windows [Parallel WaveGAN].
@@ -35,6 +37,53 @@ def magnitude(wave: Tensor, size: int) -> Tensor:
     window = torch.hann_window(size, device=wave.device, dtype=wave.dtype)
     spectrum = torch.stft(wave, size, size // 4, size, window, return_complex=True)
     return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-8)
+
+
+class CompressedSpectralLoss(nn.Module):
+    """Squared error of spectra whose magnitudes are raised to a power [TF-Codec].
+
+    Half of it counts the magnitudes, half the complex values with their phases.
+    """
+
+    def __init__(self, window: int = 640, hop: int = 160, power: float = 0.3) -> None:
+        super().__init__()
+        self.window, self.hop, self.power = window, hop, power
+
+    def forward(self, made: Tensor, real: Tensor) -> Tensor:
+        """`made`, `real`: waves `[B, n]`, n at least the window. Returns a scalar."""
+        (a, low_a), (b, low_b) = self._compressed(made), self._compressed(real)
+        return 0.5 * (low_a - low_b).square().mean() + 0.5 * (a - b).square().sum(1).mean()
+
+    def _compressed(self, wave: Tensor) -> tuple[Tensor, Tensor]:
+        """Real and imaginary parts `[B, 2, F, T]`, and magnitudes `[B, F, T]`, compressed."""
+        window = torch.hann_window(self.window, device=wave.device, dtype=wave.dtype)
+        spectrum = torch.stft(wave, self.window, self.hop, self.window, window, return_complex=True)
+        parts = torch.stack([spectrum.real, spectrum.imag], dim=1)
+        low = (parts.square().sum(1) + 1e-8) ** (self.power / 2)
+        return parts * (low ** (1 - 1 / self.power)).unsqueeze(1), low
+
+
+class MultiScaleMelLoss(nn.Module):
+    """L1 between log-mel spectrograms of several windows [TF-Codec: 128 to 2048, 64 mels].
+
+    Args:
+        rate: Hz. windows: FFT sizes in samples, the hop is a quarter of each. mels: bands, fewer
+            where a window has not twice as many frequencies.
+    """
+
+    def __init__(
+        self, rate: int, windows: Sequence[int] = (128, 256, 512, 1024, 2048), mels: int = 64
+    ) -> None:
+        super().__init__()
+        self.mels = nn.ModuleList(
+            MelSpectrogram(MelConfig(rate, size, size // 4, size, min(mels, size // 4), fmax=None))
+            for size in windows
+        )
+
+    def forward(self, made: Tensor, real: Tensor) -> Tensor:
+        """`made`, `real`: waves `[B, n]`. Returns a scalar, the mean over windows."""
+        terms = [F.l1_loss(mel(made), mel(real)) for mel in self.mels]
+        return torch.stack(terms).mean()
 
 
 def masked_l1(made: Tensor, real: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 Our format: `config.json` (sections encoder, features, flow, vocoder, mel, decoding, text) and
 `model.safetensors` with the prefixes `encoder.`, `flow.`, `vocoder.`, reference tensor names; what
-reads text lies apart, see `text_folder`.
+reads text lies apart, see `text_folder`. Any folder may hold code statistics, `codes.safetensors`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 from unisono.errors import ModelError
 from unisono.hub import read_config
 from unisono.storage.atomic import write_bytes
+from unisono.storage.entropy import FILE_NAME, model_statistics
 from unisono.storage.weights import load_weights, save_weights
 from unisono.uniaudio import release, text_folder
 from unisono.uniaudio.config import UniAudioConfig
@@ -49,9 +50,10 @@ def recognises(folder: Path) -> bool:
 def load(folder: Path, decoder: bool = True) -> UniAudioTokenizer:
     """The tokenizer in `folder`, float32 on CPU, in our format or a published layout."""
     own = folder / "config.json"
-    if own.is_file() and read_config(folder).get("format") == "unisono":
-        return _load_own(folder, decoder)
-    return _load_release(folder, decoder)
+    ours = own.is_file() and read_config(folder).get("format") == "unisono"
+    tokenizer = _load_own(folder, decoder) if ours else _load_release(folder, decoder)
+    tokenizer.statistics = model_statistics(folder, tokenizer.layout)
+    return tokenizer
 
 
 def save(
@@ -91,6 +93,8 @@ def save(
     describer = tokenizer.describer
     if describer is not None:
         config["text"] = text_folder.save_text(describer, folder, int8, int4)
+    if tokenizer.statistics is not None:
+        tokenizer.statistics.save(folder / FILE_NAME)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / "config.json", text.encode(), ModelError)
 

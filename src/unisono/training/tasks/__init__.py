@@ -14,6 +14,7 @@ TASKS = {
     "encoder": ("unisono.training.tasks.encoder", "EncoderTask"),
     "flow": ("unisono.training.tasks.flow", "FlowTask"),
     "pitch": ("unisono.training.tasks.pitch", "PitchTask"),
+    "unicodec": ("unisono.training.tasks.unicodec", "UniCodecTask"),
     "vocoder": ("unisono.training.tasks.vocoder", "VocoderTask"),
 }
 

@@ -1,0 +1,297 @@
+"""Stage: UniCodec, whole; reconstruction, rate and distillation first, then adversarial as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from unisono.data.dataset import ClipSet
+from unisono.quantize.gumbel import Quantized, gumbel_temperature
+from unisono.synthesis.mel import MelConfig, MelSpectrogram
+from unisono.training.config import Section, TrainConfig, parse_options
+from unisono.training.losses import (
+    CompressedSpectralLoss,
+    MultiScaleMelLoss,
+    discriminator_loss,
+    feature_matching,
+    generator_loss,
+)
+from unisono.training.prefetch import to_device
+from unisono.training.reporting import Sample
+from unisono.training.speech_teacher import TaughtClips
+from unisono.training.tasks.vocoder import take_weights
+from unisono.training.voice_crops import VoiceCrops
+from unisono.training.world import World
+from unisono.unicodec.config import UniCodecConfig
+from unisono.unicodec.discriminator import SpectrumDiscriminator
+from unisono.unicodec.model import UniCodec, Vectors
+
+
+class TeacherSection(Section):
+    """Whose states S is to tell of."""
+
+    model: str
+    """Folder or hub id of a speech model of transformers."""
+    layer: int = Field(ge=0)
+    cache: Path
+    """Folder for its features of all clips."""
+
+
+class UniCodecOptions(Section):
+    """Options of the UniCodec stage; the weights are the specification's."""
+
+    model: dict[str, Any] = Field(default_factory=dict)
+    """Sizes, see `UniCodecConfig`; what is left out is the full size."""
+    start_from: Path | None = None
+    """Run of this stage: weights of equal name and shape are taken over."""
+    crop_seconds: float = Field(3.0, gt=0)
+    other_share: float = Field(0.5, ge=0, le=1)
+    """Share of the crops whose G comes from another crop of the same voice (ours): so it cannot
+    tell what is said."""
+    residual_dropout: float = Field(0.25, ge=0, le=1)
+    """Share of the crops that are decoded without P (ours)."""
+    temperature: tuple[float, float, float] = (2.0, 0.9999995, 0.5)
+    """Gumbel's temperature at the start, its factor a step, and its least."""
+    semantic_bits: float = Field(10.24, gt=0)
+    """Entropy of S a frame that the rate loss aims at."""
+    residual_bits: float = Field(30.0, gt=0)
+    rate_weight: float = Field(4e-4, ge=0)
+    """0.04 · 0.01 for each bit beside the aim."""
+    spectral_weight: float = Field(1.0, ge=0)
+    mel_weight: float = Field(0.25, ge=0)
+    teacher: TeacherSection | None = None
+    distill_weight: float = Field(0.5, ge=0)
+    consistency_weight: float = Field(0.1, ge=0)
+    """Of 1 - cos between G's vectors of two crops of one voice [TiCodec]."""
+    adversarial_from: int = Field(10**9, ge=0)
+    """First step with the discriminator: stage 2."""
+    discriminator_every: int = Field(1, ge=1)
+    discriminator: dict[str, Any] = Field(default_factory=dict)
+    adversarial_weight: float = Field(0.001, ge=0)
+    matching_weight: float = Field(0.1, ge=0)
+    valid_seconds: float = Field(60.0, gt=0)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Waves `[B, n]`; others `[B, n]` of the same voices; swapped, absent `[B]` bool.
+
+    taught `[B, T, W]`: the teacher's features, zeros where there are none; no width: no teacher.
+    """
+
+    wave: Tensor
+    other: Tensor
+    swapped: Tensor
+    absent: Tensor
+    taught: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the model made of crops: waves `[B, n]`, G of both crops, and quantized S and P."""
+
+    wave: Tensor
+    glob: Tensor
+    other: Tensor
+    semantic: Quantized
+    residual: Quantized
+
+
+class UniCodecTask:
+    """Trains all of `UniCodec` together; each term as the specification names its source."""
+
+    mixed_precision = False
+    """Compressed spectra span many orders of magnitude, as the vocoder's do."""
+
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
+        self.config = config
+        self.world = world or World()
+        self.options: UniCodecOptions = parse_options(UniCodecOptions, config.options, config.task)
+        torch.manual_seed(config.seed)
+        self.sizes = UniCodecConfig.from_dict(self.options.model)
+        self.model = UniCodec(self.sizes)
+        self.sets = {split: self._clips(split) for split in ("train", "valid")}
+        self.crops = {
+            split: VoiceCrops(clips, self.sizes.frame) for split, clips in self.sets.items()
+        }
+        self.frames = max(1, round(self.options.crop_seconds * self.sizes.rate / self.sizes.frame))
+        self.taught: dict[str, TaughtClips] = {}
+        self.modules: dict[str, nn.Module] = {"codec": self.model}
+        if (teacher := self.options.teacher) is not None:
+            for split, clips in self.sets.items():
+                self.taught[split] = TaughtClips(
+                    clips, teacher.cache / split, teacher.model, teacher.layer, self.sizes.frame,
+                    self.world,
+                )  # fmt: skip
+            dim = self.sizes.semantic_stream.book.dim
+            self.distiller = nn.Linear(dim, self.taught["train"].width)
+            self.modules["distiller"] = self.distiller
+        self.players: dict[str, tuple[str, ...]] = {"generator": tuple(self.modules)}
+        if self.options.adversarial_from < config.steps:
+            self.discriminator = SpectrumDiscriminator(**self.options.discriminator)
+            self.modules["discriminator"] = self.discriminator
+            self.players["discriminator"] = ("discriminator",)
+        if self.options.start_from is not None:
+            take_weights(self.modules, self.options.start_from)
+        self.spectral_loss = CompressedSpectralLoss(self.sizes.window, self.sizes.hop)
+        self.mel_loss = MultiScaleMelLoss(self.sizes.rate)
+        self.mel = MelSpectrogram(MelConfig(self.sizes.rate, fmax=None))
+
+    def batch(self, step: int) -> Crops:
+        """Random crops of this step; clips weighted by their length."""
+        rng = np.random.default_rng((self.config.seed, 2, self.world.position(step)))
+        seconds = self.frames * self.sizes.frame / self.sizes.rate
+        count = max(1, round(self.config.data.batch_seconds / seconds))
+        return self._collate("train", count, rng)
+
+    def losses(self, batch: Crops, step: int) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        """First the discriminator's turn, once it plays; then the generator's."""
+        o = self.options
+        self.model.train()
+        self.mel_loss.to(batch.wave.device)
+        temperature = gumbel_temperature(step, *o.temperature)
+        made = self.make(batch, temperature)
+        adversarial = step >= o.adversarial_from
+        if adversarial and step % o.discriminator_every == 0:
+            real, _ = self.discriminator(batch.wave)
+            fake, _ = self.discriminator(made.wave.detach())
+            yield "discriminator", discriminator_loss(real, fake), {}
+        terms = self._terms(batch, made)
+        loss = sum(weight * term for weight, term in terms.values())
+        figures = {name: term.item() for name, (_, term) in terms.items()}
+        figures |= {"bits_s": made.semantic.bits.item(), "bits_p": made.residual.bits.item()}
+        if adversarial:
+            self.discriminator.requires_grad_(False)
+            with torch.no_grad():
+                _, features_real = self.discriminator(batch.wave)
+            scores, features = self.discriminator(made.wave)
+            self.discriminator.requires_grad_(True)
+            fooled, matching = generator_loss(scores), feature_matching(features_real, features)
+            loss = loss + o.adversarial_weight * fooled + o.matching_weight * matching
+            figures |= {"fooled": fooled.item(), "matching": matching.item()}
+        yield "generator", torch.as_tensor(loss), figures
+
+    def make(self, batch: Crops, temperature: float | None) -> Made:
+        """Through the quantizers and back; `temperature` None: as for real tokens."""
+        model = self.model
+        spectrum = model.spectrum(batch.wave)
+        glob = model.global_encoder(spectrum)
+        other = model.global_encoder(model.spectrum(batch.other))
+        chosen = torch.where(batch.swapped[:, None], other, glob)
+        voice = model.global_encoder.quantizer(chosen, temperature)
+        semantic = model.semantic_encoder.quantizer(model.semantic_encoder(spectrum), temperature)
+        left = model.residual_encoder(spectrum, semantic.vectors)
+        residual = model.residual_encoder.quantizer(left, temperature)
+        kept = torch.where(batch.absent[:, None, None], model.absent, residual.vectors)
+        wave = model.synthesize(Vectors(voice.vectors, semantic.vectors, kept))
+        return Made(wave, glob, other, semantic, residual)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """On fixed held-out crops: all terms, and the mel distance of all, of G + S alone."""
+        self.model.eval()
+        batch = self._held_out()
+        self.mel_loss.to(batch.wave.device)
+        figures = {}
+        for name, absent in (("mel_distance", False), ("mel_distance_gs", True)):
+            given = torch.full_like(batch.absent, absent)
+            made = self.make(replace(batch, absent=given), None)
+            figures[name] = self._mel_distance(made.wave, batch.wave)
+            if not absent:
+                terms = self._terms(batch, made)
+                figures |= {term: float(value) for term, (_, value) in terms.items()}
+                figures |= {
+                    "bits_s": float(made.semantic.bits),
+                    "bits_p": float(made.residual.bits),
+                }
+        return figures
+
+    @torch.no_grad()
+    def samples(self) -> dict[str, Sample]:
+        """Three held-out crops: real, from all tokens, and from G and S alone."""
+        self.model.eval()
+        batch = self._held_out()
+        found: dict[str, Sample] = {}
+        versions = {"real": batch.wave[:3]}
+        for name, absent in (("made", False), ("made-gs", True)):
+            given = torch.full_like(batch.absent, absent)
+            versions[name] = self.make(replace(batch, absent=given), None).wave[:3]
+        mel = self.mel.to(batch.wave.device)
+        for name, waves in versions.items():
+            for number, (wave, picture) in enumerate(zip(waves, mel(waves), strict=True), 1):
+                found[f"{number}-{name}"] = Sample(wave, self.sizes.rate, picture)
+        return found
+
+    def extra_state(self) -> dict[str, Any]:
+        """Nothing beyond the modules."""
+        return {}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+    def _terms(self, batch: Crops, made: Made) -> dict[str, tuple[float, Tensor]]:
+        """Weight and value of every term but the adversarial ones."""
+        o = self.options
+        off = (made.semantic.bits - o.semantic_bits).abs()
+        off = off + (made.residual.bits - o.residual_bits).abs()
+        alike = F.cosine_similarity(made.glob, made.other.detach(), dim=-1)
+        terms = {
+            "spectral": (o.spectral_weight, self.spectral_loss(made.wave, batch.wave)),
+            "mel": (o.mel_weight, self.mel_loss(made.wave, batch.wave)),
+            "rate": (o.rate_weight, off),
+            "consistency": (o.consistency_weight, (1 - alike).mean()),
+        }
+        if batch.taught.shape[-1]:
+            told = self.distiller(made.semantic.vectors)
+            real = batch.taught.abs().sum(-1) > 0
+            near = F.logsigmoid(F.cosine_similarity(told, batch.taught, dim=-1))
+            distill = -(near * real).sum() / real.sum().clamp(min=1)
+            terms["distill"] = (o.distill_weight, distill)
+        return terms
+
+    def _mel_distance(self, made: Tensor, real: Tensor) -> float:
+        mel = self.mel.to(real.device)
+        return float(F.l1_loss(mel(made), mel(real)))
+
+    def _clips(self, split: str) -> ClipSet:
+        data = self.config.data
+        return ClipSet(data.train, data.kinds, data.weights, self.sizes.rate, split)
+
+    def _held_out(self) -> Crops:
+        """The same held-out crops every time."""
+        seconds = self.frames * self.sizes.frame / self.sizes.rate
+        count = max(2, round(self.options.valid_seconds / seconds))
+        batch = self._collate("valid", count, np.random.default_rng(0))
+        never = torch.zeros_like(batch.swapped)
+        return to_device(replace(batch, swapped=never), self.model.device)
+
+    def _collate(self, split: str, count: int, rng: np.random.Generator) -> Crops:
+        crops, taught = self.crops[split], self.taught.get(split)
+        waves, others, lessons = [], [], []
+        for _ in range(count):
+            parts = crops.draw(rng, self.frames)
+            gain = np.float32(10 ** rng.uniform(-0.5, 0.1))
+            waves.append(crops.read(parts) * gain)
+            others.append(crops.read(crops.draw_like(parts[0].clip, rng, self.frames)) * gain)
+            if taught is not None:
+                lessons.append(
+                    np.concatenate([taught.read(p.clip, p.first, p.frames) for p in parts])
+                )
+        none = np.zeros((count, self.frames, 0), np.float32)
+        return Crops(
+            torch.from_numpy(np.stack(waves)),
+            torch.from_numpy(np.stack(others)),
+            torch.from_numpy(rng.random(count) < self.options.other_share),
+            torch.from_numpy(rng.random(count) < self.options.residual_dropout),
+            torch.from_numpy(np.stack(lessons) if lessons else none),
+            count * self.frames * self.sizes.frame / self.sizes.rate,
+        )

@@ -1,0 +1,151 @@
+"""UniCodec: waves to codes of three streams, and codes to waves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unisono.unicodec.config import UniCodecConfig
+from unisono.unicodec.decoder import FusionDecoder
+from unisono.unicodec.spectrum import Spectrum
+from unisono.unicodec.state import StreamState
+from unisono.unicodec.streams import GlobalEncoder, ResidualEncoder, SemanticEncoder
+
+Codes = Mapping[str, Tensor]
+"""`global [B, groups]`, `semantic` and `residual [B, T, groups]`, int64."""
+
+PIECE_SECONDS = 10.0
+"""Causal models work through long audio in pieces of this length, with the same result."""
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Quantized vectors: glob `[B, dg]`, semantic `[B, T, ds]`, residual `[B, T, dp]`."""
+
+    glob: Tensor
+    semantic: Tensor
+    residual: Tensor
+
+
+class UniCodec(nn.Module):
+    """Three encoders over one spectrum and the decoder that fuses them.
+
+    `absent` stands for P where it was left out, so that G and S alone can be decoded [ours].
+    """
+
+    def __init__(self, config: UniCodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.spectrum = Spectrum(config)
+        self.global_encoder = GlobalEncoder(config)
+        self.semantic_encoder = SemanticEncoder(config)
+        self.residual_encoder = ResidualEncoder(config)
+        self.decoder = FusionDecoder(config)
+        self.absent = nn.Parameter(torch.zeros(config.residual_stream.book.dim))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.absent.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights."""
+        return self.absent.dtype
+
+    # Encoding -----------------------------------------------------------------------------------
+
+    def encode(self, waves: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        """Codes of `waves [B, n]` at the model's rate, n whole frames; see `Codes`.
+
+        lengths: real samples `[B]` of each item, whole frames, which G is made of; None: all.
+        Codes after an item's end mean nothing. A model that is not causal takes items of one
+        length only.
+        """
+        c = self.config
+        if waves.shape[1] % c.frame:
+            raise ValueError(f"{waves.shape[1]} samples are not whole frames of {c.frame}")
+        counts = None if lengths is None else lengths // c.hop
+        if not c.causal:
+            spectrum = self.spectrum(waves)
+            return {"global": self.global_codes(spectrum, counts), **self.local_codes(spectrum)}
+        state, found = StreamState(), []
+        piece = c.frame * max(1, round(PIECE_SECONDS * c.rate / c.frame))
+        vector = None
+        for start in range(0, waves.shape[1], piece):
+            spectrum = self.spectrum(waves[:, start : start + piece], state)
+            here = spectrum.shape[2]
+            real = torch.full((len(waves),), here, device=waves.device)
+            if counts is not None:
+                real = (counts - start // c.hop).clamp(0, here)
+            vector = self.global_encoder(spectrum, real, state)
+            found.append(self.local_codes(spectrum, state))
+        assert vector is not None
+        joined = {name: torch.cat([part[name] for part in found], dim=1) for name in found[0]}
+        return {"global": self.global_encoder.quantizer.encode(vector), **joined}
+
+    def global_codes(
+        self, spectrum: Tensor, counts: Tensor | None = None, state: StreamState | None = None
+    ) -> Tensor:
+        """G `[B, groups]` of a spectrum, of which `counts [B]` frames are real."""
+        encoder = self.global_encoder
+        return encoder.quantizer.encode(encoder(spectrum, counts, state))
+
+    def local_codes(self, spectrum: Tensor, state: StreamState | None = None) -> dict[str, Tensor]:
+        """S and P of a spectrum `[B, 2, T, F]`, T whole folds."""
+        semantic = self.semantic_encoder.quantizer
+        codes = semantic.encode(self.semantic_encoder(spectrum, state))
+        known = semantic.lookup(codes)
+        left = self.residual_encoder(spectrum, known, state)
+        return {"semantic": codes, "residual": self.residual_encoder.quantizer.encode(left)}
+
+    # Decoding -----------------------------------------------------------------------------------
+
+    def vectors(self, codes: Codes) -> Vectors:
+        """Vectors of codes; without `residual` among them, P counts as absent."""
+        semantic = self.semantic_encoder.quantizer.lookup(codes["semantic"])
+        if "residual" in codes:
+            residual = self.residual_encoder.quantizer.lookup(codes["residual"])
+        else:
+            residual = self.absent.expand(*semantic.shape[:2], -1)
+        glob = self.global_encoder.quantizer.lookup(codes["global"])
+        return Vectors(glob, semantic, residual)
+
+    def decode(self, codes: Codes) -> Tensor:
+        """Waves `[B, T * frame]` of codes."""
+        return self.synthesize(self.vectors(codes))
+
+    def synthesize(self, vectors: Vectors) -> Tensor:
+        """Waves `[B, T * frame]` of vectors.
+
+        The inverse spectrum lags; the last frame is repeated to get its end out [ours].
+        """
+        semantic, residual = (
+            F.pad(x.transpose(1, 2), (0, self._tail), mode="replicate").transpose(1, 2)
+            for x in (vectors.semantic, vectors.residual)
+        )
+        parts = self.decoder(vectors.glob, semantic, residual)
+        delay = self.spectrum.delay
+        length = vectors.semantic.shape[1] * self.config.frame
+        return self.spectrum.inverse(parts)[:, delay : delay + length]
+
+    def synthesize_piece(self, vectors: Vectors, state: StreamState) -> Tensor:
+        """The next samples `[B, T * frame]` of a stream, `Spectrum.delay` samples late."""
+        parts = self.decoder(vectors.glob, vectors.semantic, vectors.residual, state)
+        return self.spectrum.inverse(parts, state)
+
+    def synthesize_end(self, glob: Tensor, last: Vectors, state: StreamState) -> Tensor:
+        """What a stream still lacks: `[B, delay]`, when `last` (one frame) was its last."""
+        end = Vectors(
+            glob, last.semantic.expand(-1, self._tail, -1), last.residual.expand(-1, self._tail, -1)
+        )
+        return self.synthesize_piece(end, state)[:, : self.spectrum.delay]
+
+    @property
+    def _tail(self) -> int:
+        """Frames after the last one until all its samples are complete."""
+        return -(-self.spectrum.delay // self.config.frame)

@@ -1,0 +1,146 @@
+"""UniCodec as an `AudioTokenizer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unisono.audio import read_blocks
+from unisono.errors import ConfigError
+from unisono.segments import as_audio
+from unisono.tokenizer import AudioTokenizer, Voice
+from unisono.tokens import AudioTokens, TokenLayout
+from unisono.unicodec.model import PIECE_SECONDS, UniCodec, Vectors
+from unisono.unicodec.state import StreamState
+
+SEGMENT_SECONDS = 3600
+"""A causal model goes through an hour of audio in pieces that know their past."""
+WHOLE_SECONDS = 30
+"""A model that is not causal takes so much at once."""
+VOICE_SECONDS = 60.0
+"""A voice is known after this much of a recording."""
+
+
+class UniCodecTokenizer(AudioTokenizer):
+    """Streams `global` (once), `semantic` and `residual` (25 Hz); see `UniCodecConfig`.
+
+    n samples give ceil(n / 640) frames. Tokens without `residual` (`AudioTokens.only`) are decoded
+    too; tokens of `semantic` alone need a `voice`, whose G they then get: so do all tokens that
+    are decoded with one (voice conversion).
+    """
+
+    system: ClassVar[str] = "unicodec"
+
+    def __init__(self, model: UniCodec, model_id: str) -> None:
+        config = model.config
+        self.model = model.eval()
+        self.model_id = model_id
+        self.layout = config.layout
+        self.sample_rate = self.output_rate = config.rate
+        self.segment_seconds = SEGMENT_SECONDS if config.causal else WHOLE_SECONDS
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @torch.inference_mode()
+    def encode_segments(self, segments: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """Codes of 16 kHz waves `[n]`, `[groups, ceil(n / 640)]` a stream; see `AudioTokenizer`.
+
+        One by one on a CPU, where a batch gains nothing and may round otherwise; elsewhere
+        together, if the model is causal.
+        """
+        model = self.model
+        if model.device.type != "cpu" and model.config.causal:
+            return self._codes(segments)
+        return [codes for segment in segments for codes in self._codes([segment])]
+
+    def decode_blocks(
+        self, tokens: AudioTokens, seed: int, steps: int | None, voice: Voice | None
+    ) -> Iterator[np.ndarray]:
+        """Waveform pieces; nothing is drawn, so `seed` and `steps` change nothing."""
+        with torch.inference_mode():
+            codes = {name: self._tensor(name, array) for name, array in tokens.codes.items()}
+            if voice is not None:
+                codes["global"] = self._voice(voice)
+            elif "global" not in codes:
+                raise ConfigError(
+                    "These tokens have no global stream, so no voice; decode them with voice=, the "
+                    "name of a recording to sound like."
+                )
+            for wave in self._waves(codes):
+                yield wave[0].float().cpu().numpy()
+
+    def accepts(self, layout: TokenLayout) -> bool:
+        """Whether tokens of `layout` can be decoded: all streams, or without P, or S alone."""
+        names = [stream.name for stream in layout.streams]
+        own = [stream for stream in self.layout.streams if stream.name in names]
+        return "semantic" in names and list(layout.streams) == own
+
+    def to(self, device: Any = None, dtype: Any = None) -> UniCodecTokenizer:
+        """Move to a device and number format, in place; returns itself."""
+        self.model.to(device=device, dtype=dtype)
+        return self
+
+    def _codes(self, segments: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        frame = self.model.config.frame
+        counts = [-(-len(segment) // frame) for segment in segments]
+        waves = np.zeros((len(segments), max(counts) * frame), np.float32)
+        for row, segment in zip(waves, segments, strict=True):
+            row[: len(segment)] = segment
+        device, dtype = self.model.device, self.model.dtype
+        lengths = torch.tensor(counts, device=device) * frame
+        found = self.model.encode(torch.from_numpy(waves).to(device, dtype), lengths)
+        arrays = {name: codes.to(torch.int32).cpu().numpy() for name, codes in found.items()}
+        return [
+            {
+                name: array[n][:, None] if name == "global" else array[n, :count].T
+                for name, array in arrays.items()
+            }
+            for n, count in enumerate(counts)
+        ]
+
+    def _tensor(self, name: str, codes: np.ndarray) -> Tensor:
+        """Codes `[groups, frames]` as a batch of one: `[1, frames, groups]`; G: `[1, groups]`."""
+        tensor = torch.from_numpy(codes.T.astype(np.int64)).to(self.model.device)
+        return tensor if name == "global" else tensor[None]
+
+    def _voice(self, voice: Voice) -> Tensor:
+        """G `[1, groups]` of a recording."""
+        if isinstance(voice, str) and not Path(voice).is_file():
+            raise ConfigError(
+                f"Voice '{voice}' is no audio file; model '{self.model_id}' takes recordings only."
+            )
+        if isinstance(voice, str | Path):
+            wave = next(read_blocks(voice, self.sample_rate, VOICE_SECONDS))
+        else:
+            wave = as_audio(voice).mono().resample(self.sample_rate).samples[0]
+        (codes,) = self._codes([wave[: round(VOICE_SECONDS * self.sample_rate)]])
+        return self._tensor("global", codes["global"])
+
+    def _waves(self, codes: Mapping[str, Tensor]) -> Iterator[Tensor]:
+        """Waves `[1, n]` in order; a causal model's in pieces."""
+        model, config = self.model, self.model.config
+        if not config.causal:
+            yield model.decode(codes)
+            return
+        state, late = StreamState(), model.spectrum.delay
+        piece = max(1, round(PIECE_SECONDS * config.rate / config.frame))
+        frames = codes["semantic"].shape[1]
+        for start in range(0, frames, piece):
+            here = {
+                name: stream if name == "global" else stream[:, start : start + piece]
+                for name, stream in codes.items()
+            }
+            vectors = model.vectors(here)
+            wave = model.synthesize_piece(vectors, state)
+            yield wave[:, late:]
+            late = max(0, late - wave.shape[1])
+        last = Vectors(vectors.glob, vectors.semantic[:, -1:], vectors.residual[:, -1:])
+        yield model.synthesize_end(vectors.glob, last, state)
