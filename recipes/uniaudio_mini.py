@@ -17,8 +17,18 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
-STAGES = ("vocoder", "pitch", "encoder", "sap", "flow", "vocoder-decoded", "pitch-decoded")
-SCENES = 9000
+STAGES = (
+    "vocoder",
+    "pitch",
+    "encoder",
+    "reader",
+    "sap",
+    "flow",
+    "vocoder-decoded",
+    "pitch-decoded",
+)
+SCENES = {"mini": (9000, 1), "mini-events": (4000, 77)}
+"""Compositions in configs/scenes: how many, and from which seed."""
 VALID_SCENES = 160
 VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
 VOICE_SECONDS = 60.0
@@ -52,14 +62,13 @@ def main(arguments: list[str] | None = None) -> int:
         manifests = out / "corpus" / "manifests"
         runs = out / "runs"
         folder = assemble(
-            runs / "mini-encoder",
+            runs / "mini-sap",
             out / "uniaudio-mini",
             "uniaudio-mini",
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
-            reader_run=runs / "mini-sap",
             int4=True,
             voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )
@@ -68,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compose_scenes(out: Path) -> None:
-    """The table of voices, training and held-out scenes below `out`, and `runs/scenes.txt`."""
+    """The table of voices, and the scenes below `out`: `runs/scenes.txt`, `scenes-events.txt`."""
     import yaml
 
     runs = out / "runs"
@@ -76,20 +85,29 @@ def compose_scenes(out: Path) -> None:
     table = out / "corpus" / "voices.jsonl"
     if not table.exists():
         shutil.copy(ROOT / "recipes" / "voices.jsonl", table)
-    config = ROOT / "configs" / "scenes" / "mini.yaml"
-    tree = yaml.safe_load(config.read_text(encoding="utf-8"))
+    configs = ROOT / "configs" / "scenes"
+    tree = yaml.safe_load((configs / "mini.yaml").read_text(encoding="utf-8"))
     held_out = runs / "scenes-valid.yaml"
     held_out.write_text(yaml.safe_dump({**tree, "split": "valid"}), encoding="utf-8")
     compose = ("-m", "unisono.cli", "compose")
-    run_python(out, *compose, str(config), "--voices")
-    run_python(out, *compose, str(ROOT / "configs" / "scenes" / "voices-eval.yaml"), "--voices")
+    run_python(out, *compose, str(configs / "mini.yaml"), "--voices")
+    run_python(out, *compose, str(configs / "voices-eval.yaml"), "--voices")
     run_python(out, *compose, str(held_out), "runs/scenes-valid", "--count", str(VALID_SCENES))
-    run_python(
-        out, *compose, str(config), "runs/scenes-train", "--count", str(SCENES), "--seed", "1"
-    )
-    lists = [runs / name / "scenes.txt" for name in ("scenes-train", "scenes-valid")]
-    named = [f"{path.parent.name}/{line}" for path in lists for line in path.read_text().split()]
-    (runs / "scenes.txt").write_text("".join(f"{name}\n" for name in named), encoding="utf-8")
+    for name, (count, seed) in SCENES.items():
+        numbers = ("--count", str(count), "--seed", str(seed))
+        run_python(out, *compose, str(configs / f"{name}.yaml"), f"runs/scenes-{name}", *numbers)
+    _list_scenes(runs / "scenes.txt", "scenes-mini", "scenes-valid")
+    _list_scenes(runs / "scenes-events.txt", "scenes-mini-events")
+
+
+def _list_scenes(path: Path, *folders: str) -> None:
+    """Write a list of the Parquet files that lie in folders beside it."""
+    files = [
+        f"{folder}/{line}"
+        for folder in folders
+        for line in (path.parent / folder / "scenes.txt").read_text().split()
+    ]
+    path.write_text("".join(f"{name}\n" for name in files), encoding="utf-8")
 
 
 def _voice(manifest: Path) -> Any:

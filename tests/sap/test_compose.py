@@ -262,6 +262,20 @@ def test_balance_draws_labels_alike(corpus, tmp_path):
         assert least <= shots <= most
 
 
+def test_rare_labels_are_left_out(corpus):
+    lines = (corpus / "corpus.jsonl").read_text().splitlines()
+    path = corpus / "bells.jsonl"
+    path.write_text("\n".join(line for line in lines if '"bell"' in line or '"gunshot"' in line))
+    with path.open("a") as file:
+        file.write("\n" + next(line for line in lines if '"bell"' in line))
+    events = {"sources": [str(path)], "least": 2}
+    scenes = SceneSet(scene_config(corpus, {"events": 1}, events=events))
+    assert scenes.events is not None
+    assert scenes.events.labels == ["bell"]
+    with pytest.raises(DataError, match="no label has 3 clips"):
+        SceneSet(scene_config(corpus, {"events": 1}, events=events | {"least": 3}))
+
+
 def test_renamed_and_left_out_labels(corpus):
     rename = {"bell": "church bell", "water": "", "rain": "", "gunshot": ""}
     events = {"rename": rename}

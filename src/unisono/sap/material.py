@@ -160,9 +160,11 @@ class EventPool(Pool):
         groups: dict[str, list[int]] = {}
         for index in self.indices:
             groups.setdefault(self.label(self.item(index)), []).append(index)
-        self.labels = sorted(groups)
+        self.labels = sorted(name for name, group in groups.items() if len(group) >= material.least)
         """All that may be heard."""
         self._groups = [groups[label] for label in self.labels]
+        if not self._groups:
+            raise DataError(f"events: no label has {material.least} clips; lower events.least")
         shares = np.array([len(group) for group in self._groups]) ** (1 - material.balance)
         self._edges = np.cumsum(shares / shares.sum())
 
