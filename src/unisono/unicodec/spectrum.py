@@ -26,8 +26,8 @@ class Spectrum(nn.Module):
         self.window, self.hop = config.window, config.hop
         self.power = nn.Parameter(torch.tensor(config.power))
         self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
-        # Squared windows at every hop sum to the same everywhere.
-        self.gain = float(self.hann.square().sum()) / config.hop
+        # Hann's squared windows at every hop sum to the same everywhere.
+        self.gain = 0.375 * config.window / config.hop
 
     @property
     def delay(self) -> int:
