@@ -3,4 +3,7 @@
 set -eu
 "$(dirname "$0")/setup.sh" dev
 cd "$(dirname "$0")/.."
+# The speaker embedding's weights alone: what resemblyzer asks for beside them is not needed.
+"${UNISONO_VENV:-.venv}/bin/python" -m pip install -q --disable-pip-version-check \
+    -c constraints.txt --no-deps resemblyzer
 "${UNISONO_VENV:-.venv}/bin/python" -m pytest "$@"

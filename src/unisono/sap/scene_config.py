@@ -121,7 +121,7 @@ class EventMaterial(Material):
     """Labels under other names, beyond `words.RENAMED`; an empty name leaves the label out."""
     balance: Share = 0.5
     """How often a label comes: by its clips' number to the power of 1 - balance."""
-    least: int = Field(1, ge=1)
+    least: int = Field(default=1, ge=1)
     """Labels with fewer clips are left out."""
     count: tuple[Annotated[int, Field(ge=1, le=8)], Annotated[int, Field(ge=1, le=8)]] = (1, 2)
     seconds: Positives = (0.1, 6.0)
