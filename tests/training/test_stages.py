@@ -12,10 +12,12 @@ from debug_runs import CONFIGS, overrides
 import unisono
 from unisono.errors import ConfigError, DataError
 from unisono.training.config import load_config
+from unisono.training.encoder_tokens import embeddings_of, tokenized
 from unisono.training.export import assemble
 from unisono.training.loop import train
 from unisono.training.state import load_checkpoint, save_checkpoint
 from unisono.training.tasks import build_task
+from unisono.training.world import World
 
 
 def run_stage(name, corpus, out, **more):
@@ -71,6 +73,46 @@ def test_the_quantizer_joins_at_its_step_and_codes_are_used(runs):
     state = load_checkpoint(runs["encoder"])
     counts = state["modules"]["encoder"]["quantizer.ema_count"]
     assert torch.isfinite(counts).all()
+
+
+def test_a_flow_decoder_goes_on_with_another_encoders_tokens(runs, corpus, tmp_path):
+    cache = {"options.cache": tmp_path / "cache"}
+    other = run_stage("encoder", corpus, tmp_path / "other", steps=6, **cache)
+    config = load_config(
+        CONFIGS / "debug-flow.yaml",
+        overrides(
+            corpus,
+            tmp_path / "flow",
+            **{
+                "options.encoder_run": other,
+                "options.start_from": runs["flow"],
+                "options.from_encoder": "false",
+            },
+        ),
+    )
+    task = build_task(config)
+    before = load_checkpoint(runs["flow"])["modules"]["flow"]
+    old = tokenized(runs["encoder"], config, ("train",), World()).tokens["train"]
+    expected = embeddings_of(old, task.tokens["train"], before["input_embedding.weight"])
+    assert not torch.equal(expected, before["input_embedding.weight"])
+    torch.testing.assert_close(task.flow.input_embedding.weight.data, expected)
+    own = task.flow.state_dict()
+    assert all(torch.equal(own[n], t) for n, t in before.items() if n != "input_embedding.weight")
+
+
+def test_embeddings_of_new_codes_are_means_of_the_old_ones():
+    embedding = torch.tensor([[0.0], [1.0], [2.0], [7.0]])
+    old, new = (
+        [torch.tensor([0, 1, 2]), torch.tensor([2])],
+        [
+            torch.tensor([1, 1, 0]),
+            torch.tensor([1]),
+        ],
+    )
+    made = embeddings_of(old, new, embedding)
+    assert made.squeeze(1).tolist() == [2.0, 1.0, 2.0, 7.0]
+    with pytest.raises(ConfigError, match="do not fit"):
+        embeddings_of([torch.tensor([0])], [torch.tensor([0, 1])], embedding)
 
 
 def test_a_stage_without_its_encoder_says_so(corpus, tmp_path):

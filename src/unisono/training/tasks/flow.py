@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,17 @@ from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan
 from unisono.errors import ConfigError
-from unisono.storage.weights import load_weights, save_weights
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.flow import FlowDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.voice import voice_vector
-from unisono.training.cache import add_weights
 from unisono.training.config import Section, TrainConfig, load_config, parse_options
-from unisono.training.encoder_options import EncoderOptions
-from unisono.training.encoder_start import as_stored, build_encoder
+from unisono.training.encoder_tokens import Tokenized, embeddings_of, tokenized
 from unisono.training.reporting import Sample
 from unisono.training.state import module_weights
-from unisono.training.states import Sequences, open_sequences
 from unisono.training.world import World
-from unisono.uniaudio.encoder import UniAudioEncoder
+
+_EMBEDDING = "input_embedding.weight"
 
 
 class FlowOptions(Section):
@@ -44,7 +40,8 @@ class FlowOptions(Section):
     head of the encoder stage (ours); sizes must agree."""
     start_from: Path | None = None
     """Run of another flow decoder: tensors of equal name and shape are taken over, save those that
-    `from_encoder` gives."""
+    `from_encoder` gives. If it was trained on another encoder's tokens, a new code starts from the
+    mean of the old codes' embeddings where it comes (ours)."""
     prior_weight: float = 1.0
     """Weight of the L1 of μ to the mel (ours, after Matcha-TTS)."""
     voice_dropout: float = Field(0.2, ge=0, le=1)
@@ -72,35 +69,16 @@ class FlowTask:
         self.options: FlowOptions = parse_options(FlowOptions, config.options, config.task)
         if config.data.augment.active:
             raise ConfigError("data.augment: tokens are read once, from the clips as they are")
-        encoder_config = load_config(self.options.encoder_run / "config.yaml")
-        if encoder_config.task != "encoder":
-            raise ConfigError(f"{self.options.encoder_run}: not a run of the encoder stage")
-        encoder_config.data = config.data.model_copy(
-            update={"sequence_seconds": encoder_config.data.sequence_seconds}
-        )
-        options = parse_options(EncoderOptions, encoder_config.options, "encoder")
-        # Its own weights follow; Whisper need not be read.
-        encoder = build_encoder(options.model_copy(update={"whisper": None}))
-        trained = module_weights(self.options.encoder_run)
-        encoder.load_state_dict(trained["encoder"])
-        as_stored(encoder)
+        given = tokenized(self.options.encoder_run, config, ("train", "valid"), self.world)
+        self.sequences, self.tokens = given.sequences, given.tokens
         self.mel = MelSpectrogram(MelConfig(**self.options.mel))
-        self.sequences = {
-            split: open_sequences(encoder, options, encoder_config, split, self.world)
-            for split in ("train", "valid")
-        }
-        folder = options.cache or config.out / "tokens"
-        self.tokens = {
-            split: cached_tokens(encoder, sequences, folder, self.world)
-            for split, sequences in self.sequences.items()
-        }
         self.plan = BatchPlan(
             self.sequences["train"].seconds, config.data.batch_seconds, config.seed
         )
         torch.manual_seed(config.seed)
         self.flow = FlowDecoder.from_reference(self.options.flow)
         self._voiced = self.flow.voice_width > 0
-        self._start(encoder, trained["mel_head"])
+        self._start(given)
         self.modules: dict[str, nn.Module] = {"flow": self.flow}
         self.players = {"flow": ("flow",)}
 
@@ -163,19 +141,22 @@ class FlowTask:
         return replace(batch, **tensors)  # type: ignore[arg-type]
 
     @torch.no_grad()
-    def _start(self, encoder: UniAudioEncoder, head: Mapping[str, Tensor]) -> None:
+    def _start(self, tokens: Tokenized) -> None:
         """Weights that need not start from chance; see the options."""
         own = self.flow.state_dict()
         taken: dict[str, Tensor] = {}
         if self.options.start_from is not None:
             before = module_weights(self.options.start_from)["flow"]
             taken = {n: t for n, t in before.items() if n in own and own[n].shape == t.shape}
+            if _EMBEDDING in taken and not self.options.from_encoder:
+                taken[_EMBEDDING] = self._carried_over(taken[_EMBEDDING], self.options.start_from)
         if self.options.from_encoder:
-            assert encoder.quantizer is not None
-            given = {"input_embedding.weight": encoder.quantizer.codebook.weight}
+            quantizer = tokens.encoder.quantizer
+            assert quantizer is not None
+            given = {_EMBEDDING: quantizer.codebook.weight}
             if isinstance(self.flow.encoder, TokenConvolutions):
                 taken = {n: t for n, t in taken.items() if not n.startswith("encoder")}
-                given |= {f"encoder.{name}": tensor for name, tensor in head.items()}
+                given |= {f"encoder.{name}": tensor for name, tensor in tokens.mel_head.items()}
                 nn.init.eye_(self.flow.encoder_proj.weight)
                 nn.init.zeros_(self.flow.encoder_proj.bias)
             for name, tensor in given.items():
@@ -192,6 +173,15 @@ class FlowTask:
             for name, tensor in own.items():
                 if name.startswith("encoder.convs.") and name not in taken:
                     tensor.zero_()
+
+    def _carried_over(self, embedding: Tensor, run: Path) -> Tensor:
+        """`embedding [codes, width]` of another run's tokens for the tokens of this one."""
+        other = load_config(run / "config.yaml")
+        encoder_run = parse_options(FlowOptions, other.options, other.task).encoder_run
+        if encoder_run == self.options.encoder_run:
+            return embedding
+        old = tokenized(encoder_run, self.config, ("train",), self.world).tokens["train"]
+        return embeddings_of(old, self.tokens["train"], embedding)
 
     def extra_state(self) -> dict[str, Any]:
         """Nothing beyond the modules."""
@@ -222,42 +212,6 @@ class FlowTask:
             voice=torch.stack([voice_vector(mel) for mel in mels]) if self._voiced else None,
             seconds=int(mel_lengths.sum()) * self.mel.config.hop / self.mel.config.rate,
         )
-
-
-def cached_tokens(
-    encoder: UniAudioEncoder, sequences: Sequences, folder: Path, world: World
-) -> list[Tensor]:
-    """Token ids `[T]` of every sequence, kept in a file in `folder`; one process makes them."""
-    digest = hashlib.sha256()
-    add_weights(digest, encoder.state_dict())
-    count = len(sequences.seconds)
-    clips = [[(c.source, c.path, c.start) for c in sequences.items(i)] for i in range(count)]
-    digest.update(repr(clips).encode())
-    path = folder / f"tokens-{digest.hexdigest()[:16]}.safetensors"
-    if world.main and not path.is_file():
-        tokens = _tokens(encoder, sequences)
-        lengths = torch.tensor([len(ids) for ids in tokens])
-        folder.mkdir(parents=True, exist_ok=True)
-        save_weights(path, {"tokens": torch.cat(tokens), "lengths": lengths})
-    world.wait()
-    found = load_weights(path)
-    return list(found["tokens"].split(found["lengths"].tolist()))
-
-
-@torch.no_grad()
-def _tokens(encoder: UniAudioEncoder, sequences: Sequences) -> list[Tensor]:
-    """Token ids `[T]` of every sequence."""
-    found = []
-    for index in range(len(sequences.seconds)):
-        inputs = sequences.inputs([index], encoder.device)
-        state = inputs.state
-        if state is None:
-            assert inputs.features is not None and inputs.feature_mask is not None
-            state = encoder.embed(inputs.features, inputs.feature_mask)
-        state = encoder.run_layers(state, encoder.config.quantize_position)
-        assert state.token_ids is not None
-        found.append(state.token_ids[0].cpu())
-    return found
 
 
 def _fit(wave: np.ndarray, length: int) -> np.ndarray:

@@ -1,0 +1,119 @@
+"""The tokens that a trained encoder gives training data: made once, kept in files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from unisono.errors import ConfigError
+from unisono.storage.weights import load_weights, save_weights
+from unisono.training.cache import add_weights
+from unisono.training.config import TrainConfig, load_config, parse_options
+from unisono.training.encoder_options import EncoderOptions
+from unisono.training.encoder_start import as_stored, build_encoder
+from unisono.training.state import module_weights
+from unisono.training.states import Sequences, open_sequences
+from unisono.training.world import World
+from unisono.uniaudio.encoder import UniAudioEncoder
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """An encoder as it is stored, and by split the sequences and the ids `[T]` it gives them.
+
+    mel_head: weights of the head that read mel frames from its codes.
+    """
+
+    encoder: UniAudioEncoder
+    mel_head: dict[str, Tensor]
+    sequences: dict[str, Sequences]
+    tokens: dict[str, list[Tensor]]
+
+
+def tokenized(run: Path, config: TrainConfig, splits: Sequence[str], world: World) -> Tokenized:
+    """The tokens that the encoder of `run` gives the data of `config`, with the run's own plan.
+
+    Raises:
+        ConfigError: it is another stage's run.
+        DataError: it has no whole checkpoint.
+    """
+    encoder_config = load_config(run / "config.yaml")
+    if encoder_config.task != "encoder":
+        raise ConfigError(f"{run}: not a run of the encoder stage")
+    encoder_config.data = config.data.model_copy(
+        update={"sequence_seconds": encoder_config.data.sequence_seconds}
+    )
+    options = parse_options(EncoderOptions, encoder_config.options, "encoder")
+    # Its own weights follow; Whisper need not be read.
+    encoder = build_encoder(options.model_copy(update={"whisper": None}))
+    trained = module_weights(run)
+    encoder.load_state_dict(trained["encoder"])
+    as_stored(encoder)
+    folder = options.cache or config.out / "tokens"
+    sequences = {
+        split: open_sequences(encoder, options, encoder_config, split, world) for split in splits
+    }
+    tokens = {
+        split: cached_tokens(encoder, found, folder, world) for split, found in sequences.items()
+    }
+    return Tokenized(encoder, trained["mel_head"], sequences, tokens)
+
+
+def embeddings_of(old: Sequence[Tensor], new: Sequence[Tensor], embedding: Tensor) -> Tensor:
+    """Embeddings of new codes: the mean of the old codes' where they come (ours).
+
+    old, new: ids `[T]` of the same sequences by two encoders; embedding: `[codes, width]` of the
+    old ones, which a code that never comes keeps. Raises ConfigError if they do not fit.
+    """
+    total = torch.zeros_like(embedding)
+    counts = torch.zeros(len(embedding), 1)
+    for before, now in zip(old, new, strict=True):
+        if len(before) != len(now) or max(int(before.max()), int(now.max())) >= len(embedding):
+            raise ConfigError(
+                "start_from: its encoder's tokens do not fit these (another rate, more codes, or "
+                "sequences of another seed); leave start_from out"
+            )
+        total.index_add_(0, now, embedding[before])
+        counts.index_add_(0, now, torch.ones(len(now), 1))
+    return torch.where(counts > 0, total / counts.clamp(min=1), embedding)
+
+
+def cached_tokens(
+    encoder: UniAudioEncoder, sequences: Sequences, folder: Path, world: World
+) -> list[Tensor]:
+    """Token ids `[T]` of every sequence, kept in a file in `folder`; one process makes them."""
+    digest = hashlib.sha256()
+    add_weights(digest, encoder.state_dict())
+    count = len(sequences.seconds)
+    clips = [[(c.source, c.path, c.start) for c in sequences.items(i)] for i in range(count)]
+    digest.update(repr(clips).encode())
+    path = folder / f"tokens-{digest.hexdigest()[:16]}.safetensors"
+    if world.main and not path.is_file():
+        tokens = _tokens(encoder, sequences)
+        lengths = torch.tensor([len(ids) for ids in tokens])
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(path, {"tokens": torch.cat(tokens), "lengths": lengths})
+    world.wait()
+    found = load_weights(path)
+    return list(found["tokens"].split(found["lengths"].tolist()))
+
+
+@torch.no_grad()
+def _tokens(encoder: UniAudioEncoder, sequences: Sequences) -> list[Tensor]:
+    """Token ids `[T]` of every sequence."""
+    found = []
+    for index in range(len(sequences.seconds)):
+        inputs = sequences.inputs([index], encoder.device)
+        state = inputs.state
+        if state is None:
+            assert inputs.features is not None and inputs.feature_mask is not None
+            state = encoder.embed(inputs.features, inputs.feature_mask)
+        state = encoder.run_layers(state, encoder.config.quantize_position)
+        assert state.token_ids is not None
+        found.append(state.token_ids[0].cpu())
+    return found
