@@ -10,14 +10,14 @@ SIZES = {
         f"{name}_stream": {
             "book": {"groups": groups, "codes": 8, "dim": 8},
             "channels": [2, 4],
-            "strides": [8, 8],
+            "strides": [4, 4],
             "hidden": 8,
             "blocks": 1,
         }
         for name, groups in (("global", 2), ("semantic", 1), ("residual", 4))
     },
     "transformer": {"layers": 1, "width": 16, "heads": 2, "window": 8},
-    "decoder": {"channels": [2, 4], "strides": [8, 8], "hidden": 8, "blocks": 1},
+    "decoder": {"channels": [2, 4], "strides": [4, 4], "hidden": 8, "blocks": 1},
 }
 
 

@@ -162,6 +162,8 @@ class UniCodecConfig:
                 return f"{name} needs as many strides as channels"
             if min(*sizes.channels, *sizes.strides, sizes.hidden) < 1:
                 return f"{name} has a size below 1"
+            if max(sizes.strides) > 5:
+                return f"{name} has a stride above 5, which is all that its convolutions cover"
         for name, stream in self.streams.items():
             if stream.book.dim % stream.book.groups:
                 return f"{name}: dim {stream.book.dim} is no multiple of {stream.book.groups}"

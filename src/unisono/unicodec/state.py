@@ -25,3 +25,9 @@ class StreamState:
     def put(self, layer: nn.Module, name: str, value: Tensor) -> None:
         """Leave `value` for the next piece."""
         self._buffers[id(layer), name] = value
+
+    def fork(self) -> StreamState:
+        """A stream of its own that goes on from here; layers never change what they left."""
+        other = StreamState()
+        other._buffers = dict(self._buffers)
+        return other

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from unisono.audio import read_blocks
 from unisono.errors import ConfigError
-from unisono.segments import as_audio
+from unisono.segments import CountedResampler, as_audio, cut, mono_samples
 from unisono.tokenizer import AudioTokenizer, Voice
 from unisono.tokens import AudioTokens, TokenLayout
+from unisono.unicodec.decoder_stream import DecoderStream
 from unisono.unicodec.model import PIECE_SECONDS, UniCodec, Vectors
 from unisono.unicodec.state import StreamState
+from unisono.unicodec.streaming import EncoderStream
 
 SEGMENT_SECONDS = 3600
 """A causal model goes through an hour of audio in pieces that know their past."""
@@ -77,6 +80,63 @@ class UniCodecTokenizer(AudioTokenizer):
             for wave in self._waves(codes):
                 yield wave[0].float().cpu().numpy()
 
+    # Live streams -------------------------------------------------------------------------------
+
+    def encoder_stream(self, batch: int = 1, lookahead: float = 1.0) -> EncoderStream:
+        """Codes of live waves: `with tok.encoder_stream() as stream: stream.push(waves)`."""
+        return EncoderStream(self.model, batch, lookahead)
+
+    def decoder_stream(self, batch: int = 1) -> DecoderStream:
+        """Live waves of codes: `with tok.decoder_stream() as stream: stream.push(codes)`."""
+        return DecoderStream(self.model, batch)
+
+    def encode_stream(
+        self, blocks: Iterable[Any], rate: int, lookahead: float = 1.0
+    ) -> Iterator[AudioTokens]:
+        """Tokens of a live stream; see `AudioTokenizer.encode_stream`.
+
+        The first part holds what was heard in `lookahead` seconds, from which G is made; then
+        comes a part a frame (40 ms; at rates of which 40 ms are not whole samples, as few frames
+        as are, at most a second). Parts joined are the tokens of `encode`, but for G, which there
+        hears the whole recording; so with `math.inf` they are equal, in a single part (up to an
+        hour, where `encode` begins anew). A model that is not causal gives a part every 30 s.
+        """
+        config = self.model.config
+        if not config.causal:
+            yield from super().encode_stream(blocks, rate)
+            return
+        given = (as_audio((block, rate)) for block in blocks if np.size(block))
+        waves = (mono_samples(audio, self.mono) for audio in given)
+        source = CountedResampler(waves, rate, config.rate)
+        unit = config.rate // math.gcd(config.rate, config.frame * rate)
+        """Frames that last whole samples of the source."""
+        held: list[dict[str, np.ndarray]] = []
+        glob: np.ndarray | None = None
+        done = 0
+
+        def part() -> AudioTokens:
+            codes = {
+                name: np.concatenate([own[name] for own in held], axis=1)
+                for name in ("semantic", "residual")
+            }
+            frames = codes["semantic"].shape[1]
+            samples = min(frames * config.frame * rate // config.rate, source.taken - done)
+            assert glob is not None
+            return AudioTokens({"global": glob, **codes}, samples, rate, self.layout, self.model_id)
+
+        with self.encoder_stream(1, lookahead) as stream:
+            for piece in _then_end(cut(source, config.frame * unit)):
+                (codes,) = stream.push([piece], ends=piece.size < config.frame * unit)
+                glob = codes.pop("global", glob)
+                if codes["semantic"].shape[1]:
+                    held.append(codes)
+                if glob is not None and held:
+                    yield (tokens := part())
+                    done += tokens.samples
+                    held.clear()
+
+    # What else there is -------------------------------------------------------------------------
+
     def accepts(self, layout: TokenLayout) -> bool:
         """Whether tokens of `layout` can be decoded: all streams, or without P, or S alone."""
         names = [stream.name for stream in layout.streams]
@@ -87,6 +147,8 @@ class UniCodecTokenizer(AudioTokenizer):
         """Move to a device and number format, in place; returns itself."""
         self.model.to(device=device, dtype=dtype)
         return self
+
+    # Inside -------------------------------------------------------------------------------------
 
     def _codes(self, segments: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         frame = self.model.config.frame
@@ -144,3 +206,9 @@ class UniCodecTokenizer(AudioTokenizer):
             late = max(0, late - wave.shape[1])
         last = Vectors(vectors.glob, vectors.semantic[:, -1:], vectors.residual[:, -1:])
         yield model.synthesize_end(vectors.glob, last, state)
+
+
+def _then_end(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The pieces, and an empty one that says that no more comes."""
+    yield from pieces
+    yield np.zeros(0, np.float32)

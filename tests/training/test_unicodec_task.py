@@ -1,0 +1,260 @@
+"""The UniCodec stage: terms, two players, resuming, distillation, a model folder at the end."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from debug_runs import CONFIGS, overrides, same
+from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
+import unisono
+from unisono.errors import DataError
+from unisono.training.config import load_config
+from unisono.training.export import assemble_unicodec
+from unisono.training.loop import train
+from unisono.training.state import load_checkpoint, module_weights
+from unisono.training.tasks import build_task
+from unisono.training.world import World
+
+
+def config(corpus, out, **more):
+    return load_config(CONFIGS / "debug-unicodec.yaml", overrides(corpus, out, **more))
+
+
+def run(settings):
+    return train(settings, build_task(settings), terminal=False)
+
+
+@pytest.fixture(scope="module")
+def hubert(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hubert")
+    torch.manual_seed(0)
+    sizes = HubertConfig(
+        hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+        conv_dim=(8,) * 7, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    HubertModel(sizes).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(sampling_rate=16_000).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def teacher(hubert, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    return {"options.teacher": f"{{model: {hubert}, layer: 1, cache: {cache}}}"}
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, teacher, tmp_path_factory):
+    """A run with everything: teacher, discriminator from step 4 on, samples."""
+    out = tmp_path_factory.mktemp("unicodec") / "run"
+    return run(config(corpus, out, samples_every=8, **teacher))
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_terms_are_logged_and_the_discriminator_joins_at_its_step(finished):
+    steps = {line["step"]: line for line in lines(finished) if "step_seconds" in line}
+    assert list(steps) == [2, 4, 6, 8]
+    terms = {"spectral", "mel", "rate", "consistency", "distill", "bits_s", "bits_p"}
+    for line in steps.values():
+        assert terms <= line.keys()
+    assert "matching" not in steps[2] and {"fooled", "matching"} <= steps[8].keys()
+    valid = next(line for line in lines(finished) if "valid/mel_distance" in line)
+    assert {"valid/mel_distance_gs", "valid/distill", "valid/bits_p"} <= valid.keys()
+
+
+def test_samples_are_real_from_all_and_from_two_streams(finished):
+    folder = finished / "samples" / "step-00000008"
+    names = {f"{n}-{kind}" for n in (1, 2) for kind in ("real", "made", "made-gs")}
+    assert {path.stem for path in folder.glob("*.wav")} == names
+    wave, rate = soundfile.read(folder / "1-real.wav")
+    assert rate == 16_000 and len(wave) == 10 * 640 and abs(wave).max() > 0.01
+
+
+def test_a_run_becomes_a_model_folder(finished, tmp_path):
+    tok = unisono.load(assemble_unicodec(finished, tmp_path / "tiny", "tiny", int8=False))
+    wave = (0.1 * np.random.default_rng(0).standard_normal(9000)).astype(np.float32)
+    tokens = tok.encode((wave, 16_000))
+    assert tokens.model == "tiny" and tokens["residual"].shape == (4, 15)
+    assert tok.decode(tokens).length == 9000
+    trained = module_weights(finished)["codec"]
+    for name, tensor in tok.model.state_dict().items():
+        torch.testing.assert_close(tensor, trained[name])
+
+
+@pytest.mark.parametrize("stop", [3, 6])
+def test_stopped_and_resumed_equals_uninterrupted(stop, corpus, teacher, tmp_path):
+    """Before the discriminator joins and after; both optimizers and all chance go on."""
+    more = {**teacher, "average": 0.9, "save_every": 1, "data.workers": 0}
+    whole = run(config(corpus, tmp_path / "whole", **more))
+    parted = config(corpus, tmp_path / "parted", **more)
+
+    class Killed(Exception):
+        pass
+
+    task = build_task(parted)
+    inner = task.batch
+
+    def batch(step):
+        if step == stop:
+            raise Killed
+        return inner(step)
+
+    task.batch = batch
+    with pytest.raises(Killed):
+        train(parted, task, terminal=False)
+    assert 0 < load_checkpoint(tmp_path / "parted")["step"] <= stop
+    run(parted)
+    straight, resumed = load_checkpoint(whole), load_checkpoint(tmp_path / "parted")
+    assert straight["step"] == resumed["step"] == 8
+    assert straight["optimizers"].keys() == {"generator", "discriminator"}
+    for part in ("modules", "optimizers", "task", "rng"):
+        assert same(straight[part], resumed[part]), part
+
+
+@pytest.fixture
+def task(corpus, teacher, tmp_path):
+    return build_task(config(corpus, tmp_path / "x", **teacher))
+
+
+def generator_figures(task, batch, step=0):
+    (_, loss, figures), *_ = [turn for turn in task.losses(batch, step) if turn[0] == "generator"]
+    return loss, figures
+
+
+def test_the_discriminator_alone_learns_in_its_turn(task):
+    batch = task.batch(0)
+    turns = task.losses(batch, 4)
+    name, loss, _ = next(turns)
+    assert name == "discriminator"
+    loss.backward()
+    assert all(p.grad is None for p in task.model.parameters())
+    assert all(p.grad is not None for p in task.discriminator.parameters())
+    for p in task.discriminator.parameters():
+        p.grad = None
+    name, loss, figures = next(turns)
+    assert name == "generator" and figures["fooled"] > 0
+    loss.backward()
+    assert all(p.grad is None for p in task.discriminator.parameters())
+    assert all(p.requires_grad for p in task.discriminator.parameters())
+    # Every second step it rests.
+    assert [turn[0] for turn in task.losses(batch, 5)] == ["generator"]
+
+
+def test_training_lowers_distillation_and_what_is_compared(task):
+    batch = task.batch(0)
+    parameters = [*task.model.parameters(), *task.distiller.parameters()]
+    optimizer = torch.optim.Adam(parameters, 3e-3)
+    first = None
+    for step in range(40):
+        optimizer.zero_grad()
+        torch.manual_seed(step)
+        loss, figures = generator_figures(task, batch)
+        loss.backward()
+        optimizer.step()
+        first = first or figures
+    assert figures["distill"] < first["distill"] - 0.05
+    assert figures["mel"] < 0.6 * first["mel"] and figures["spectral"] < first["spectral"]
+
+
+def test_distillation_by_hand_and_only_where_the_teacher_spoke(task):
+    batch = task.batch(0)
+    task.model.eval()
+    with torch.no_grad():
+        made = task.make(batch, None)
+        told = task.distiller(made.semantic.vectors)
+        cosine = torch.nn.functional.cosine_similarity(told, batch.taught, dim=-1)
+        each = -torch.log(torch.sigmoid(cosine))
+        assert float(task._terms(batch, made)["distill"][1]) == pytest.approx(float(each.mean()))
+        silent = batch.taught.clone()
+        silent[:, 4:] = 0
+        term = task._terms(replace(batch, taught=silent), made)["distill"][1]
+        assert float(term) == pytest.approx(float(each[:, :4].mean()))
+
+
+def test_without_residual_absent_is_decoded_and_learns(task):
+    batch = task.batch(0)
+    task.model.eval()
+    alone = replace(batch, absent=torch.ones_like(batch.absent))
+    made = task.make(alone, None)
+    made.wave.square().mean().backward()
+    assert task.model.absent.grad.any()
+    assert task.model.residual_encoder.quantizer.codebook.grad is None or not (
+        task.model.residual_encoder.quantizer.codebook.grad.any()
+    )
+    with torch.no_grad():
+        task.model.absent += 1
+        assert (task.make(alone, None).wave - made.wave).abs().max() > 1e-4
+        both = replace(batch, absent=torch.zeros_like(batch.absent))
+        before = task.make(both, None).wave
+        task.model.absent -= 1
+        assert torch.equal(task.make(both, None).wave, before)
+
+
+def test_swapped_crops_take_global_from_the_other(task):
+    batch = task.batch(0)
+    task.model.eval()
+    with torch.no_grad():
+        here = replace(batch, swapped=torch.zeros_like(batch.swapped))
+        there = replace(batch, swapped=torch.ones_like(batch.swapped))
+        made, swapped = task.make(here, None), task.make(there, None)
+        turned = task.make(replace(here, other=here.wave), None)
+        assert torch.equal(made.semantic.codes, swapped.semantic.codes)
+        quantizer = task.model.global_encoder.quantizer
+        assert torch.equal(quantizer.encode(made.other), quantizer.encode(swapped.other))
+        consistency = [float(task._terms(batch, m)["consistency"][1]) for m in (made, turned)]
+    assert consistency[1] == pytest.approx(0, abs=1e-5) and consistency[0] > 1e-4
+
+
+def test_rate_counts_bits_beside_the_aims(task):
+    batch = task.batch(0)
+    task.model.eval()
+    with torch.no_grad():
+        made = task.make(batch, None)
+        term = float(task._terms(batch, made)["rate"][1])
+    wanted = abs(float(made.semantic.bits) - 10.24) + abs(float(made.residual.bits) - 30)
+    assert term == pytest.approx(wanted)
+
+
+def test_batches_are_of_one_voice_and_repeat(task):
+    a, b, c = task.batch(3), task.batch(3), task.batch(4)
+    assert torch.equal(a.wave, b.wave) and not torch.equal(a.wave, c.wave)
+    assert a.wave.shape == a.other.shape == (3, 10 * 640)
+    assert a.taught.shape == (3, 10, 8) and a.seconds == pytest.approx(1.2)
+
+
+def test_every_process_has_crops_of_its_own(corpus, tmp_path):
+    settings = config(corpus, tmp_path / "x")
+    alone, worlds = build_task(settings), [World(), World()]
+    for rank, world in enumerate(worlds):
+        world.rank, world.size = rank, 2
+        batch, same = build_task(settings, world).batch(3), alone.batch(6 + rank)
+        assert torch.equal(batch.wave, same.wave) and torch.equal(batch.other, same.other)
+    assert batch.taught.shape == (3, 10, 0)
+
+
+def test_a_run_starts_from_the_weights_of_another(finished, corpus, tmp_path):
+    again = build_task(config(corpus, tmp_path / "x", **{"options.start_from": finished}))
+    given = module_weights(finished)["codec"]
+    assert all(torch.equal(t, given[name]) for name, t in again.model.state_dict().items())
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(DataError, match="no whole checkpoint"):
+        build_task(config(corpus, tmp_path / "z", **{"options.start_from": empty}))
+
+
+def test_evaluation_repeats_and_changes_nothing(task):
+    before = copy.deepcopy(task.model.state_dict())
+    a, b = task.evaluate(), task.evaluate()
+    assert a == b and all(np.isfinite(value) for value in a.values())
+    assert a["mel_distance"] != a["mel_distance_gs"]
+    assert same(dict(before), dict(task.model.state_dict()))
