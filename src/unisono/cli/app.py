@@ -10,6 +10,7 @@ from rich.console import Console
 
 from unisono.cli.annotate import annotate
 from unisono.cli.compose import compose
+from unisono.cli.convert import convert
 from unisono.cli.decode import decode
 from unisono.cli.describe import describe
 from unisono.cli.encode import encode
@@ -27,7 +28,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (encode, decode, roundtrip, describe, info, models, train, compose, annotate):
+COMMANDS = (
+    encode, decode, roundtrip, convert, describe, info, models, train, compose, annotate,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -122,14 +122,15 @@ class ResidualEncoder(nn.Module):
     """P: local features without what S tells of them [ours].
 
     The third encoder's features are folded, the projection of the quantized S (gradient stopped)
-    is subtracted, and what remains is quantized.
+    is subtracted, and what remains is quantized. Its norms are instance norms too, so that what
+    lasts, the voice, is left to G: with batch norms P told the speaker as well as G did.
     """
 
     def __init__(self, config: UniCodecConfig) -> None:
         super().__init__()
         stream = config.residual_stream
         self.fold = config.fold
-        self.frames = FrameEncoder(config, stream, instance=False)
+        self.frames = FrameEncoder(config, stream, instance=True)
         dim = stream.book.dim
         self.inward = nn.Linear(self.frames.width * config.fold, dim)
         self.known = nn.Linear(config.semantic_stream.book.dim, dim)

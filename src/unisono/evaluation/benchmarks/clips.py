@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soundfile
@@ -13,6 +14,8 @@ import soundfile
 from unisono.audio import Audio
 from unisono.data.manifest import Kind, ManifestItem, audio_path, read_manifest
 from unisono.errors import DataError
+
+T = TypeVar("T")
 
 RECIPE = "python -m recipes.corpus --out {folder}"
 
@@ -85,7 +88,7 @@ def choose(manifest: Path, count: int, selection: Selection | None = None) -> li
     return spread(items, count)
 
 
-def spread(items: Sequence[ManifestItem], count: int) -> list[ManifestItem]:
+def spread(items: Sequence[T], count: int) -> list[T]:
     """`count` of `items`, or all if there are fewer, evenly spread over their order."""
     count = min(count, len(items))
     return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]

@@ -20,9 +20,13 @@ from unisono.evaluation.metrics import bootstrap
 from unisono.evaluation.metrics.bootstrap import Estimate
 
 FOLDS = 3
+INVERSE_PENALTIES = (0.01, 0.1, 1.0)
+"""C of the logistic regression: what is best in three folds of the fitted rows."""
+PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
+"""Of the ridge regression: what is best on the fitted rows, each left out in turn."""
 METHOD = (
-    f"{FOLDS} folds; LogisticRegression (C 1) for classes, ridge regression (alpha 1) for numbers, "
-    "on standardised vectors (scikit-learn)"
+    f"{FOLDS} folds; LogisticRegression for classes, ridge regression for numbers, penalties "
+    "chosen on the fitted rows, on standardised vectors (scikit-learn)"
 )
 
 Floats = NDArray[np.float64]
@@ -129,9 +133,12 @@ def _classified(
     vectors: Floats, answers: NDArray, fitted: NDArray[np.int64], tested: NDArray[np.int64]
 ) -> NDArray:
     linear = require_extra("sklearn.linear_model", "eval")
-    scale = _scaling(vectors[fitted])
+    selection = require_extra("sklearn.model_selection", "eval")
+    scale, known = _scaling(vectors[fitted]), answers[fitted]
     probe = linear.LogisticRegression(max_iter=1000)
-    probe.fit(scale(vectors[fitted]), answers[fitted])
+    if np.unique(known, return_counts=True)[1].min() >= FOLDS:
+        probe = selection.GridSearchCV(probe, {"C": INVERSE_PENALTIES}, cv=FOLDS)
+    probe.fit(scale(vectors[fitted]), known)
     return np.asarray(probe.predict(scale(vectors[tested])))
 
 
@@ -140,7 +147,7 @@ def _regressed(
 ) -> Floats:
     linear = require_extra("sklearn.linear_model", "eval")
     scale = _scaling(vectors[fitted])
-    probe = linear.Ridge(alpha=1.0).fit(scale(vectors[fitted]), numbers[fitted])
+    probe = linear.RidgeCV(alphas=PENALTIES).fit(scale(vectors[fitted]), numbers[fitted])
     return np.asarray(probe.predict(scale(vectors[tested])))
 
 
