@@ -22,15 +22,12 @@ from rich.console import Console
 from rich.progress import track
 
 import unisono
-from unisono.errors import DataError, MissingExtraError, UnisonoError
-from unisono.evaluation.asr import open_transcriber
+from unisono.errors import DataError, UnisonoError
 from unisono.evaluation.benchmarks.clips import Selection, choose, read_clip
-from unisono.evaluation.benchmarks.peers import Judges, PeersReport, measure, report, transcripts
+from unisono.evaluation.benchmarks.judges import open_judges
+from unisono.evaluation.benchmarks.peers import PeersReport, measure, report, transcripts
 from unisono.evaluation.benchmarks.peers_table import markdown, render
 from unisono.evaluation.console import open_console
-from unisono.evaluation.metrics.dnsmos import DNSMOS
-from unisono.evaluation.metrics.speaker import SpeakerSimilarity
-from unisono.evaluation.models import find_whisper
 from unisono.evaluation.peers import Codec, TokenCodec, Untouched, classical
 from unisono.storage.atomic import write_bytes
 
@@ -65,7 +62,10 @@ def run(options: argparse.Namespace, console: Console) -> PeersReport:
         languages=tuple(options.languages),
     )
     items = choose(options.data, options.clips, selection)
-    judges = _judges(options)
+    judges = open_judges(
+        options.data, options.asr, recognise=not options.no_asr, language=options.language,
+        beam=options.beam, threads=options.threads,
+    )  # fmt: skip
     codecs = _codecs(options)
     clips = [read_clip(options.data, item) for item in items]
     first = Untouched(max(clip.audio.rate for clip in clips))
@@ -95,25 +95,6 @@ def _codecs(options: argparse.Namespace) -> list[Codec]:
     if twice:
         raise DataError(f"two codecs are called {twice}; give the models different folder names")
     return codecs
-
-
-def _judges(options: argparse.Namespace) -> Judges:
-    asr = None
-    if not options.no_asr:
-        folder = find_whisper(options.asr, options.data.parent)
-        asr = open_transcriber(folder, options.beam, options.threads)
-    absent: dict[str, str] = {}
-
-    def known(name: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except MissingExtraError as error:
-            absent[name] = str(error)
-            return None
-
-    mos = known("dnsmos", lambda: DNSMOS(options.threads))
-    speaker = known("speaker", SpeakerSimilarity)
-    return Judges(asr, mos, speaker, options.language, absent)
 
 
 def _parser() -> argparse.ArgumentParser:
