@@ -18,16 +18,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
 STAGES = (
-    "vocoder",
-    "pitch",
-    "encoder",
-    "reader",
-    "sap",
-    "flow",
-    "vocoder-decoded",
+    "vocoder", "pitch", "encoder", "reader", "sap", "describe", "flow", "vocoder-decoded",
     "pitch-decoded",
-)
-SCENES = {"mini": (9000, 1), "mini-events": (4000, 77)}
+)  # fmt: skip
+SCENES = {"mini": (9000, 1), "mini-events": (8000, 77)}
 """Compositions in configs/scenes: how many, and from which seed."""
 VALID_SCENES = 160
 VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
@@ -69,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
+            reader_run=runs / "mini-describe",
             int4=True,
             voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )
