@@ -241,7 +241,10 @@ def test_a_server_that_dies_stops_the_run_and_loses_nothing(tmp_path):
         before = len(http.calls)
         summary = run(http.url, [manifest], out)
         assert summary.labelled == 20 - len(done)
-        assert len(http.calls) - before == 2 * summary.labelled, "nothing is asked again"
+        # The first run's last calls may still arrive: of clips that have no answer yet.
+        asked = {call.clip for call in http.calls[before:]}
+        assert asked.isdisjoint(done.values()), "nothing is asked again"
+        assert len(asked) == summary.labelled
     assert names(out) == expected(20) and rejects(tmp_path / "out.rejected.jsonl") == []
 
 
