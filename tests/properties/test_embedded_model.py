@@ -28,6 +28,11 @@ def speech():
     return unisono.Audio.read(SPEECH)
 
 
+def timed(tok):
+    """Names of the streams that go on with time."""
+    return [stream.name for stream in tok.layout.streams if stream.rate is not None]
+
+
 def test_a_default_model_ships_and_loads_without_a_network(monkeypatch):
     def refuse(*_):
         raise AssertionError("the network was asked")
@@ -53,9 +58,11 @@ def test_rates_of_files_change_few_tokens(tok, speech, tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", other.samples.T, rate, subtype="PCM_24")
     tokens, original = tok.encode(tmp_path / "a.wav"), tok.encode(SPEECH)
     assert tokens.rate == rate
-    same = np.mean(tokens["audio"][0] == original["audio"][0][: tokens["audio"].shape[1]])
-    # 8 kHz has lost half of the spectrum; the others only the resampler's rounding.
-    assert same > (0.2 if rate == 8_000 else 0.8)
+    for name in timed(tok):
+        mine, theirs = tokens[name], original[name]
+        same = np.mean(mine == theirs[:, : mine.shape[1]])
+        # 8 kHz has lost half of the spectrum; the others only the resampler's rounding.
+        assert same > (0.2 if rate == 8_000 else 0.8)
 
 
 def test_the_reconstruction_has_the_length_and_repeats(tok, speech):
@@ -64,16 +71,17 @@ def test_the_reconstruction_has_the_length_and_repeats(tok, speech):
     audio, again = tok.decode(tokens, seed=1), tok.decode(tokens, seed=1)
     assert audio.length == round(speech.length * tok.output_rate / speech.rate)
     assert np.array_equal(audio.samples, again.samples)
-    assert not np.array_equal(audio.samples, tok.decode(tokens, seed=2).samples)
+    # UniCodec's decoder draws nothing.
+    drawn = not np.array_equal(audio.samples, tok.decode(tokens, seed=2).samples)
+    assert drawn == (tok.system == "uniaudio")
 
 
 def test_tokens_carry_the_sound(tok, speech):
     """The true tokens give a spectrum much nearer to the recording than shuffled ones."""
     tokens = tok.encode(SPEECH)
-    shuffled = np.random.default_rng(0).permutation(tokens["audio"], axis=1)
-    other = unisono.AudioTokens(
-        {"audio": shuffled}, tokens.samples, tokens.rate, tokens.layout, tokens.model
-    )
+    order = np.random.default_rng(0).permutation(tokens[timed(tok)[0]].shape[1])
+    shuffled = dict(tokens.codes) | {name: tokens[name][:, order] for name in timed(tok)}
+    other = unisono.AudioTokens(shuffled, tokens.samples, tokens.rate, tokens.layout, tokens.model)
     mel = MelSpectrogram(MelConfig(rate=16_000))
 
     def distance(audio):
@@ -85,7 +93,8 @@ def test_tokens_carry_the_sound(tok, speech):
     assert distance(tok.decode(tokens)) < 0.75 * distance(tok.decode(other))
 
 
-def test_what_ships_tells_of_a_recording_from_its_tokens(tok):
+def test_what_ships_tells_of_a_recording_from_its_tokens():
+    tok = unisono.load()
     assert tok.reads_text
     tokens = tok.encode(SPEECH)
     said = tok.transcribe(tokens, language="en")

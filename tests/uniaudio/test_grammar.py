@@ -10,7 +10,7 @@ import torch
 
 from text_models import SOUND, SPEECH, text_tokens
 from unisono.sap.schema import SAP
-from unisono.uniaudio.grammar import STRING_TOKENS, SapAutomaton, SapGrammar, SapWriter
+from unisono.uniaudio.grammar import NO_REPEAT, STRING_TOKENS, SapAutomaton, SapGrammar, SapWriter
 
 AUTOMATON = SapAutomaton()
 START, _, END = SPEECH.partition("Grüß dich, wie geht es?")
@@ -168,15 +168,25 @@ def test_short_room_closes_everything(grammar, total):
 
 
 def test_strings_end_after_their_tokens(grammar):
-    letter, quote = grammar.pieces.index(b"a"), grammar.pieces.index(b'"')
-    ids = write(grammar, 0, spoken=20, total=2000, favour=[letter, quote])
+    quote = grammar.pieces.index(b'"')
+    letters = [grammar.pieces.index(letter) for letter in (b"a", b"b", b"c", b"d")]
+    ids = write(grammar, 0, spoken=20, total=2000, favour=[*letters, quote])
     sap = json.loads(grammar.text(ids))
-    assert sap["transcription"] == "a" * 20
-    assert sap["nonLinguisticEvents"]["description"] == "a" * STRING_TOKENS
+    texts = sap["transcription"], sap["nonLinguisticEvents"]["description"]
+    for text, length in zip(texts, (20, STRING_TOKENS), strict=True):
+        assert len(text) == length and set(text) <= set("abcd")
+        fours = [text[n : n + NO_REPEAT] for n in range(length - NO_REPEAT + 1)]
+        assert len(set(fours)) == len(fours)
     # A quote ends every string at once, and blank ones are no SAP's.
     blank = grammar.text(write(grammar, 0, spoken=20, total=2000, favour=[quote]))
     assert json.loads(blank)["nonLinguisticEvents"]["description"] == ""
     assert SAP.parse_lenient(blank)[0].nonLinguisticEvents.description == "No distinct sounds."
+
+
+def test_a_string_that_runs_in_circles_ends(grammar):
+    favour = [grammar.pieces.index(b"a"), grammar.pieces.index(b'"')]
+    sap = json.loads(grammar.text(write(grammar, 0, spoken=20, total=2000, favour=favour)))
+    assert sap["transcription"] == sap["nonLinguisticEvents"]["description"] == "a" * NO_REPEAT
 
 
 def test_lists_end_after_eight_events(grammar):

@@ -16,7 +16,7 @@ from transformers import GenerationConfig, GenerationMixin, LogitsProcessor, Log
 from unisono.errors import ConfigError, ModelError
 from unisono.sap.schema import SAP
 from unisono.uniaudio.encoder import EncoderOutput
-from unisono.uniaudio.grammar import SapGrammar, SapWriter
+from unisono.uniaudio.grammar import NO_REPEAT, SapGrammar, SapWriter
 from unisono.uniaudio.reading import TokenReader
 from unisono.uniaudio.text_tokens import TextTokens
 
@@ -24,7 +24,6 @@ __all__ = ["Describer"]
 
 _SPOKEN_A_SECOND = 12.0
 _SPOKEN_AT_LEAST = 16
-_NO_REPEAT = 4
 # Tokens of an unconstrained SAP beyond its transcription: several times what the longest takes.
 _MOST_RAW = 512
 
@@ -82,7 +81,7 @@ class Describer:
         prompts = [self.tokens.prompt(one) for one in spoken]
         limits = [min(_spoken(s), self._room(len(prompts[0]))) for s in seconds]
         only = _Only(torch.tensor(self._words), self.tokens.end)
-        written = self._write(heard, prompts, max(limits), only, no_repeat_ngram_size=_NO_REPEAT)
+        written = self._write(heard, prompts, max(limits), only, no_repeat_ngram_size=NO_REPEAT)
         pairs = zip(written, limits, strict=True)
         return [self.tokens.text(ids[:limit]) for ids, limit in pairs]
 

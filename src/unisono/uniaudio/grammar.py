@@ -17,13 +17,16 @@ from transformers import LogitsProcessor
 
 from unisono.sap.values import AGES, EMOTIONS, GENDERS
 
-__all__ = ["MAX_EVENTS", "STRING_TOKENS", "SapAutomaton", "SapGrammar", "SapWriter"]
+__all__ = ["MAX_EVENTS", "NO_REPEAT", "STRING_TOKENS", "SapAutomaton", "SapGrammar", "SapWriter"]
 
 MAX_EVENTS = 8
 """Events in one list, at most."""
 
 STRING_TOKENS = 64
 """Tokens of one string other than the transcription, at most."""
+
+NO_REPEAT = 4
+"""So many tokens never come twice in one string."""
 
 _FAR = np.iinfo(np.int32).max // 2
 
@@ -251,13 +254,14 @@ class SapWriter(LogitsProcessor):
         total: tokens that a row may take, its end included.
 
     When a string has used up its tokens, only its closing is allowed; when the row's tokens run
-    short, everything is closed.
+    short, everything is closed. No NO_REPEAT tokens come twice in a string: a weak reader would
+    say one thing without end.
     """
 
     def __init__(self, grammar: SapGrammar, spoken: Sequence[int], total: int) -> None:
         self._grammar, self._spoken, self._total = grammar, spoken, total
         self._states = [grammar.automaton.start] * len(spoken)
-        self._used = [0] * len(spoken)
+        self._string: list[list[int]] = [[] for _ in spoken]
         self._written = -1
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:  # type: ignore[override]
@@ -280,14 +284,28 @@ class SapWriter(LogitsProcessor):
             state = int(self._grammar.moves(state).after[token])
         string = automaton.strings[state]
         same = string and string == automaton.strings[self._states[row]]
-        self._used[row] = self._used[row] + 1 if same else 0
+        self._string[row] = [*self._string[row], token] if same else []
         self._states[row] = state
 
     def _mask(self, row: int) -> Tensor:
         automaton, state = self._grammar.automaton, self._states[row]
         moves, string = self._grammar.moves(state), int(automaton.strings[state])
         most = self._spoken[row] if string == automaton.TRANSCRIPTION else STRING_TOKENS
-        full = bool(string) and self._used[row] >= most
+        full = bool(string) and len(self._string[row]) >= most
         # The closing takes a token a byte at worst, and one for the end of text.
         short = self._written + int(automaton.left[state]) + 1 >= self._total
-        return moves.closing if full or short else moves.allowed
+        if full or short:
+            return moves.closing
+        allowed = moves.allowed
+        if said := _said_before(self._string[row]):
+            allowed = allowed.clone()
+            allowed[said] = False
+        return allowed if allowed.any() else moves.closing
+
+
+def _said_before(string: Sequence[int]) -> list[int]:
+    """Tokens that came in `string` after the same NO_REPEAT - 1 tokens with which it ends."""
+    size = NO_REPEAT - 1
+    last = string[len(string) - size :]
+    places = range(size, len(string))
+    return [string[n] for n in places if string[n - size : n] == last]
