@@ -169,12 +169,13 @@ def test_short_room_closes_everything(grammar, total):
 
 def test_strings_end_after_their_tokens(grammar):
     quote = grammar.pieces.index(b'"')
-    letters = [grammar.pieces.index(letter) for letter in (b"a", b"b", b"c", b"d")]
+    alphabet = "abcdefghijklmnopqrst"
+    letters = [grammar.pieces.index(letter.encode()) for letter in alphabet]
     ids = write(grammar, 0, spoken=20, total=2000, favour=[*letters, quote])
     sap = json.loads(grammar.text(ids))
     texts = sap["transcription"], sap["nonLinguisticEvents"]["description"]
     for text, length in zip(texts, (20, STRING_TOKENS), strict=True):
-        assert len(text) == length and set(text) <= set("abcd")
+        assert len(text) == length and set(text) <= set(alphabet)
         fours = [text[n : n + NO_REPEAT] for n in range(length - NO_REPEAT + 1)]
         assert len(set(fours)) == len(fours)
     # A quote ends every string at once, and blank ones are no SAP's.
