@@ -169,7 +169,7 @@ def test_short_room_closes_everything(grammar, total):
 
 def test_strings_end_after_their_tokens(grammar):
     quote = grammar.pieces.index(b'"')
-    alphabet = "abcdefghijklmnopqrst"
+    alphabet = "abcdefghijklmopqrstu"  # an n would begin null
     letters = [grammar.pieces.index(letter.encode()) for letter in alphabet]
     ids = write(grammar, 0, spoken=20, total=2000, favour=[*letters, quote])
     sap = json.loads(grammar.text(ids))
