@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -20,6 +21,8 @@ from unisono.audio import Audio, probe, read_blocks, resample_blocks
 from unisono.errors import AudioError, UnisonoError
 
 Mono = Literal["mean", "first"]
+VOICE_SECONDS = 60.0
+"""A voice is known after this much of a recording."""
 T = TypeVar("T")
 
 
@@ -160,6 +163,13 @@ def as_audio(value: Any) -> Audio:
         f"cannot take {type(value).__name__} as audio; give an Audio, a path, "
         "an (array, sample rate) pair, or a list of them"
     )
+
+
+def read_voice(voice: Any, rate: int) -> np.ndarray:
+    """A recording of a voice, mono at `rate`: float32 `[n]`; of a file its first VOICE_SECONDS."""
+    if isinstance(voice, str | Path):
+        return next(read_blocks(voice, rate, VOICE_SECONDS))
+    return as_audio(voice).mono().resample(rate).samples[0]
 
 
 class CountedResampler:

@@ -10,18 +10,16 @@ from typing import Annotated
 
 import typer
 
-from unisono.audio import Audio, read_blocks
 from unisono.cli import common
 from unisono.cli.decode import AUDIO_OUT
 from unisono.cli.inputs import AUDIO_SUFFIXES, Item, collect
 from unisono.cli.outputs import ensure_folder, output_names
 from unisono.errors import AudioError, ConfigError, DataError, UnisonoError
+from unisono.segments import read_voice
 from unisono.tokenizer import AudioTokenizer
 from unisono.tokens import AudioTokens
 
 DEFAULT_MODEL = "unicodec-mini"
-VOICE_SECONDS = 60.0
-"""A voice is taken from this much of the beginning of its recording."""
 
 
 def convert(
@@ -123,8 +121,7 @@ def _conversion(
     """
     once = [stream.name for stream in tokenizer.layout.streams if stream.rate is None]
     if once:
-        block = next(read_blocks(voice, tokenizer.sample_rate, VOICE_SECONDS))
-        heard = tokenizer.encode(Audio(block, tokenizer.sample_rate))
+        heard = tokenizer.encode((read_voice(voice, tokenizer.sample_rate), tokenizer.sample_rate))
         own = {name: heard[name] for name in once}
         return lambda tokens, path: tokenizer.decode_to_file(
             replace(tokens, codes={**tokens.codes, **own}), path, seed, steps

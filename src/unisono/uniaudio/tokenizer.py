@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from unisono.audio import Audio, read_blocks
+from unisono.audio import Audio
 from unisono.errors import ConfigError, ModelError
 from unisono.quantize.int8 import quantize_linears
-from unisono.segments import as_audio
+from unisono.segments import read_voice
 from unisono.tokenizer import AudioTokenizer, Voice
 from unisono.tokens import AudioTokens, TokenLayout, TokenStream
 from unisono.uniaudio.encoder import UniAudioEncoder
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from unisono.uniaudio.describing import Describer
 
 MAX_SEGMENT_SECONDS = 30
-# A voice is known after this much of a recording.
-VOICE_SECONDS = 60.0
 
 
 class UniAudioTokenizer(AudioTokenizer):
@@ -137,11 +135,7 @@ class UniAudioTokenizer(AudioTokenizer):
             raise ConfigError(
                 f"Voice '{voice}' is neither one of {', '.join(self.voices)} nor an audio file."
             )
-        if isinstance(voice, str | Path):
-            wave = next(read_blocks(voice, decoder.rate, VOICE_SECONDS))
-        else:
-            wave = as_audio(voice).mono().resample(decoder.rate).samples[0]
-        return decoder.voice_of(torch.from_numpy(wave))
+        return decoder.voice_of(torch.from_numpy(read_voice(voice, decoder.rate)))
 
     def _ids(self, tokens: AudioTokens) -> torch.Tensor:
         return torch.from_numpy(tokens["audio"][0].astype(np.int64)).to(self.encoder.device)

@@ -11,9 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unisono.audio import read_blocks
 from unisono.errors import ConfigError
-from unisono.segments import CountedResampler, as_audio, cut, mono_samples
+from unisono.segments import (
+    VOICE_SECONDS,
+    CountedResampler,
+    as_audio,
+    cut,
+    mono_samples,
+    read_voice,
+)
 from unisono.tokenizer import AudioTokenizer, Voice
 from unisono.tokens import AudioTokens, TokenLayout
 from unisono.unicodec.decoder_stream import DecoderStream
@@ -25,8 +31,6 @@ SEGMENT_SECONDS = 3600
 """A causal model goes through an hour of audio in pieces that know their past."""
 WHOLE_SECONDS = 30
 """A model that is not causal takes so much at once."""
-VOICE_SECONDS = 60.0
-"""A voice is known after this much of a recording."""
 
 
 class UniCodecTokenizer(AudioTokenizer):
@@ -179,10 +183,7 @@ class UniCodecTokenizer(AudioTokenizer):
             raise ConfigError(
                 f"Voice '{voice}' is no audio file; model '{self.model_id}' takes recordings only."
             )
-        if isinstance(voice, str | Path):
-            wave = next(read_blocks(voice, self.sample_rate, VOICE_SECONDS))
-        else:
-            wave = as_audio(voice).mono().resample(self.sample_rate).samples[0]
+        wave = read_voice(voice, self.sample_rate)
         (codes,) = self._codes([wave[: round(VOICE_SECONDS * self.sample_rate)]])
         return self._tensor("global", codes["global"])
 
