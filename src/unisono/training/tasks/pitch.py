@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from unisono.training.reporting import Sample
-from unisono.training.tasks.vocoder import Segments, VocoderTask, take_weights
+from unisono.training.state import take_weights
+from unisono.training.tasks.vocoder import Segments, VocoderTask
 
 
 class PitchTask(VocoderTask):

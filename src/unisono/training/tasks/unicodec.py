@@ -27,7 +27,7 @@ from unisono.training.losses import (
 from unisono.training.prefetch import to_device
 from unisono.training.reporting import Sample
 from unisono.training.speech_teacher import TaughtClips
-from unisono.training.tasks.vocoder import take_weights
+from unisono.training.state import take_weights
 from unisono.training.voice_crops import VoiceCrops
 from unisono.training.world import World
 from unisono.unicodec.config import UniCodecConfig

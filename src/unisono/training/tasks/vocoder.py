@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unisono.data.augment import Augmenter
 from unisono.data.dataset import ClipSet
-from unisono.errors import DataError, require_extra
+from unisono.errors import require_extra
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.vocoder import HiFTVocoder
 from unisono.training.config import Section, TrainConfig, parse_options
@@ -28,7 +28,7 @@ from unisono.training.losses import (
     generator_loss,
 )
 from unisono.training.reporting import Sample
-from unisono.training.state import module_weights
+from unisono.training.state import take_weights
 from unisono.training.world import World
 
 
@@ -258,22 +258,3 @@ class VocoderTask:
             wave, rate, f0_floor=60.0, f0_ceil=600.0, frame_period=1000 * hop / rate
         )
         return self.pyworld.stonemask(wave, f0, times, rate)[: self.frames]
-
-
-@torch.no_grad()
-def take_weights(modules: Mapping[str, nn.Module], run: Path) -> None:
-    """Copy what a run's newest checkpoint has of equal module, name and shape.
-
-    Raises:
-        DataError: the run has no whole checkpoint, or nothing in it fits.
-    """
-    given = module_weights(run)
-    taken = 0
-    for name, module in modules.items():
-        for key, tensor in module.state_dict().items():
-            found = given.get(name, {}).get(key)
-            if found is not None and found.shape == tensor.shape:
-                tensor.copy_(found)
-                taken += 1
-    if not taken:
-        raise DataError(f"{run}: no weights for {', '.join(modules)} in it; name another run")
