@@ -157,13 +157,13 @@ def plan_sequences(
     items: Sequence[ManifestItem],
     seconds: tuple[float, float],
     seed: int,
-    key: Callable[[ManifestItem], str] = lambda item: item.speaker or item.source,
+    key: Callable[[ManifestItem], str] = lambda item: item.speaker or item.source + item.label,
 ) -> list[list[int]]:
     """Put short clips together: lists of indices whose sum lies near a random target length.
 
-    Clips of one sequence share `key` (a speaker, unless said); targets are uniform in
-    `seconds`. A clip longer than its target stands alone, and so does one of which something is
-    told as a whole (`sap`, `caption`).
+    Clips of one sequence share `key` (a speaker, or source and label, unless said); targets are
+    uniform in `seconds`. A clip longer than its target stands alone, and so does one of which
+    something is told as a whole (`sap`, `caption`).
     """
     rng = np.random.default_rng(seed)
     groups: dict[str, list[int]] = {}

@@ -17,7 +17,7 @@ from unisono.sap.scene import Part
 from unisono.sap.schema import SAP, Event, NonLinguisticEvents, Paralinguistics
 from unisono.sap.values import Age, Emotion, Gender
 
-__all__ = ["Spoken", "label_scene", "language_name", "level_word", "place_word"]
+__all__ = ["Spoken", "label_scene", "language_name", "length_word", "level_word", "place_word"]
 
 USUAL_PITCH = {"Male": 118.0, "Female": 205.0}
 """Hz, about the medians of adults' speech."""
@@ -176,7 +176,7 @@ def _event(part: Part, seconds: float, voice: bool, say: _Sayer) -> Event:
     template = say.of(words.LASTING_CHARACTER if part.lasting else words.CHARACTER)
     character = template.format(
         level=say.of(words.EVENT_LEVEL[level_word(part, voice)]),
-        length=say.of(words.LENGTH[_length_word(part.seconds)]),
+        length=say.of(words.LENGTH[length_word(part.seconds)]),
         place=say.of(words.PLACE[place_word(part, seconds)]),
     )
     return Event(label=part.label, characteristic=_upper(character))
@@ -199,7 +199,8 @@ def _description(
     return " ".join([*sentences, say.of(words.REVERBERANT)] if room else sentences)
 
 
-def _length_word(seconds: float) -> str:
+def length_word(seconds: float) -> str:
+    """Bucket of `words.LENGTH` for a sound of `seconds`."""
     return ("brief", "short", "long")[bisect_left((0.6, 2.5), seconds)]
 
 

@@ -67,13 +67,17 @@ def save_weights(
     write_bytes(path, save(stored, dict(metadata or {})), ModelError)
 
 
-def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+def load_weights(
+    path: str | os.PathLike[str], prefixes: tuple[str, ...] = ("",)
+) -> dict[str, Tensor]:
     """Tensors on the CPU as stored; those stored as int8 or int4 come back as float32.
 
-    A missing, truncated or foreign file raises `ModelError`.
+    Only those whose names start with one of `prefixes` are read. A missing, truncated or foreign
+    file raises `ModelError`.
     """
     with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        names = [name for name in file.keys() if name.startswith(prefixes)]  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in names}
     for kind, unpack in (("int8", _from_int8), ("int4", _from_int4)):
         for name in [n.removesuffix(f".{kind}") for n in tensors if n.endswith(f".{kind}")]:
             if f"{name}.scale" not in tensors:

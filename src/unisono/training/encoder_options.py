@@ -22,6 +22,21 @@ class VocabularySection(Section):
     """So many of the most frequent ones of all languages."""
 
 
+class FieldsSection(Section):
+    """How the fields of SAPs are told from tokens; sizes of the network, and its values."""
+
+    width: int = Field(default=256, ge=1)
+    layers: int = Field(default=2, ge=0)
+    least: int = Field(default=20, ge=1)
+    """Values that come so often in the training data."""
+    most: int = Field(default=64, ge=2)
+    """So many of the commonest values of a field."""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """Other names for labels of events; an empty one: the label does not count."""
+    voices: Path | None = None
+    """Table of voices, which knows the gender of speakers in data without SAPs."""
+
+
 class EncoderOptions(Section):
     """Options of the encoder stage."""
 
@@ -55,6 +70,10 @@ class EncoderOptions(Section):
     """Let the teacher follow the true text too, where there is one."""
     text_decoder: Literal["frozen", "trained"] = "frozen"
     """Whether Whisper's text decoder, with which it starts, is trained too."""
+    fields_weight: float = Field(0.0, ge=0)
+    """Cross-entropy of every field of the SAPs (speech or not, gender, events …), told from the
+    tokens of a clip by a small network (ours): denser than SAPs written as text."""
+    fields: FieldsSection = Field(default_factory=FieldsSection)
     states_weight: float = Field(0.0, ge=0)
     """Error of what the text decoder attends to against the untouched Whisper's own final states,
     on every frame, as a share of their variance (ours): far denser than text."""

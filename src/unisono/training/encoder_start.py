@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unisono.errors import ConfigError, DataError
+from unisono.quantize.vector import VectorQuantizer
 from unisono.storage.weights import int8_roundtrip
 from unisono.training.encoder_options import EncoderOptions
 from unisono.training.given import copy_fitting, given_run, given_weights, is_model
@@ -102,7 +103,11 @@ def start_from(
             own = _by_symbol(own, module.state_dict(), given.symbols, symbols)
         taken[name] = copy_fitting(module, own)
         log.info("%s: %d of %d tensors from %s", name, len(taken[name]), len(own), run)
-    return given.started and "quantizer.codebook.weight" in taken["encoder"]
+    started = given.started and "quantizer.codebook.weight" in taken["encoder"]
+    quantizer = modules["encoder"].get_submodule("quantizer") if started else None
+    if isinstance(quantizer, VectorQuantizer) and "quantizer.ema_weight" not in taken["encoder"]:
+        quantizer.set_codebook(quantizer.codebook.weight)  # models come without averages
+    return started
 
 
 def _by_symbol(

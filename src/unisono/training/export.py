@@ -8,13 +8,16 @@ from typing import Any
 
 from torch import Tensor
 
+from unisono.errors import ConfigError
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.decoder import SpeechDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.voice import voice_vector
 from unisono.training.config import load_config, parse_options
+from unisono.training.embed_whisper import whisper_describer
 from unisono.training.encoder_options import EncoderOptions
 from unisono.training.encoder_start import build_encoder
+from unisono.training.field_targets import FIELDS, read_values
 from unisono.training.state import module_weights
 from unisono.training.tasks.flow import FlowOptions
 from unisono.training.tasks.unicodec import UniCodecOptions
@@ -24,6 +27,7 @@ from unisono.training.text_supervision import bridge_sizes
 from unisono.training.text_targets import TOKENIZER
 from unisono.uniaudio import LogMelFeatures, UniAudioConfig
 from unisono.uniaudio.describing import Describer
+from unisono.uniaudio.field_reader import FieldReader
 from unisono.uniaudio.folder import save
 from unisono.uniaudio.reading import TokenReader, top_weights
 from unisono.uniaudio.text_tokens import TextTokens
@@ -47,6 +51,8 @@ def assemble(
     reader_run: Path | None = None,
     int4: bool = False,
     hearing_run: Path | None = None,
+    whisper_reader: Path | None = None,
+    fields_run: Path | None = None,
 ) -> Path:
     """Write a UniAudio model folder from the newest checkpoints of its stages.
 
@@ -57,6 +63,10 @@ def assemble(
             only.
         reader_run: run of the encoder stage whose text decoder is taken, if not `encoder_run`.
         hearing_run: run of the encoder stage whose mel head tells the frames that a Whisper hears.
+        whisper_reader: folder of a Whisper that becomes the model's reader as it is, in place of
+            a trained one; it hears the frames that `hearing_run` tells.
+        fields_run: run of the encoder stage that learnt to tell fields of SAPs, if not
+            `encoder_run`.
         pitch_run: run of the pitch stage, whose F0 predictor replaces the vocoder's own.
         model_id: what the tokens will name as their model.
         decoding: sampling defaults, see `synthesis.decoder.DecoderConfig`.
@@ -67,7 +77,11 @@ def assemble(
 
     Raises:
         DataError: a run has no whole checkpoint.
+        ConfigError: `whisper_reader` without `hearing_run`, or both readers, or one of another
+            width.
     """
+    if whisper_reader is not None and (hearing_run is None or reader_run is not None):
+        raise ConfigError("whisper_reader needs hearing_run, and takes the place of reader_run")
     options = _options(encoder_run, EncoderOptions)
     encoder = build_encoder(options.model_copy(update={"whisper": None}))
     encoder.load_state_dict(module_weights(encoder_run)["encoder"])
@@ -94,9 +108,16 @@ def assemble(
             predictor = module_weights(pitch_run)["f0_predictor"]
             decoder.vocoder.f0_predictor.load_state_dict(predictor)
     features = LogMelFeatures(n_mels=encoder.config.num_mel_bins)
-    text = _text(reader_run or encoder_run)
     bridge = None if hearing_run is None else _bridge(hearing_run)
-    tokenizer = UniAudioTokenizer(encoder, features, decoder, model_id, text, bridge=bridge)
+    fields = _fields(encoder_run if fields_run is None else fields_run)
+    if whisper_reader is not None and bridge is not None:
+        position = encoder.config.quantize_position
+        text: Describer | None = whisper_describer(whisper_reader, bridge, position)
+    else:
+        text = _text(reader_run or encoder_run)
+    tokenizer = UniAudioTokenizer(
+        encoder, features, decoder, model_id, text, bridge=bridge, fields=fields
+    )
     save(tokenizer, folder, int8, int4)
     return folder
 
@@ -117,6 +138,19 @@ def _bridge(run: Path) -> TokenConvolutions:
     bridge = TokenConvolutions(dim, out, **options.mel_head)
     bridge.load_state_dict(weights)
     return bridge
+
+
+def _fields(run: Path) -> FieldReader | None:
+    """What tells SAP's fields by an encoder run's weights; None if the run learnt none."""
+    weights = module_weights(run).get("field_reader")
+    if weights is None:
+        return None
+    section = _options(run, EncoderOptions).fields
+    values = read_values(run / FIELDS)
+    dim = weights["body.inward.weight"].shape[1]
+    reader = FieldReader(dim, values, section.width, section.layers)
+    reader.load_state_dict(weights)
+    return reader
 
 
 def _text(run: Path) -> Describer | None:

@@ -35,8 +35,9 @@ def is_model(path: Path) -> bool:
 def given_weights(path: Path) -> Given:
     """What a run's newest checkpoint (averaged, where it has an average) or a model holds.
 
-    Models: UniCodec's as `codec`; UniAudio's as `encoder`, and `text_top` and `text_decoder` of
-    those that read text, as far as they are stored (int8 and int4 are rounded).
+    Models: UniCodec's as `codec`; UniAudio's as `encoder`, `mel_head` (what tells mel frames),
+    `field_reader` and `flow` where there is one, and `text_top` and `text_decoder` of those that
+    read text, all as they are stored (int8 and int4 are rounded).
 
     Raises:
         DataError: neither a whole checkpoint nor a model.
@@ -55,6 +56,12 @@ def given_weights(path: Path) -> Given:
     if not isinstance(model, UniAudioTokenizer):
         raise DataError(f"start_from: {path} is a model of no system that can be trained here")
     parts: States = {"encoder": model.encoder.state_dict()}
+    if model.bridge is not None:
+        parts["mel_head"] = model.bridge.state_dict()
+    if model.fields is not None:
+        parts["field_reader"] = model.fields.state_dict()
+    if model.decoder is not None:
+        parts["flow"] = model.decoder.flow.state_dict()
     if (text := model.describer) is not None:
         top = text.reader.top
         if isinstance(top, MelTop):

@@ -105,8 +105,7 @@ class Describer:
         return [self.tokens.text(ids[:limit]) for ids, limit in pairs]
 
     def _heard(self, vectors: Tensor, mask: Tensor) -> EncoderOutput:
-        heard = self.reader.heard(vectors.to(self.reader.dtype), mask)
-        return EncoderOutput(last_hidden_state=heard.last_hidden_state, token_mask=mask)
+        return self.reader.heard(vectors.to(self.reader.dtype), mask)
 
     def _language(self, code: str) -> int:
         token = self.tokens.language(code)

@@ -1,9 +1,11 @@
 """UniAudio model folders: our own format, and published layouts; loading and saving.
 
-Our format: `config.json` (sections encoder, features, flow, vocoder, mel, decoding, text, hearing)
-and `model.safetensors` with the prefixes `encoder.`, `flow.`, `vocoder.`, reference tensor names;
-what reads text lies apart, see `text_folder`, and so does what tells mel frames of tokens,
-`hearing.safetensors`. Any folder may hold code statistics, `codes.safetensors`.
+Our format: `config.json` (sections encoder, features, flow, vocoder, mel, decoding, text, hearing,
+fields) and `model.safetensors` with the prefixes `encoder.`, `flow.`, `vocoder.`, reference tensor
+names; what reads text lies apart, see `text_folder`, and so does what tells mel frames of tokens,
+`hearing.safetensors`, or fields of SAPs, `fields.safetensors`. Positions that are Whisper's are not
+stored, section `sinusoids` has their sizes. Any folder may hold code statistics,
+`codes.safetensors`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,12 @@ from unisono.uniaudio import release, text_folder
 from unisono.uniaudio.config import UniAudioConfig
 from unisono.uniaudio.encoder import UniAudioEncoder
 from unisono.uniaudio.features import LogMelFeatures
+from unisono.uniaudio.field_folder import open_fields, save_fields
+from unisono.uniaudio.hearing import bridge_sizes
+from unisono.uniaudio.positions import with_sinusoids, without_sinusoids
 from unisono.uniaudio.reference import reference_state
+from unisono.uniaudio.shared_weights import BRIDGE
+from unisono.uniaudio.text_folder import HEARING, MODEL
 from unisono.uniaudio.tokenizer import UniAudioTokenizer
 
 if TYPE_CHECKING:
@@ -36,9 +43,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 VERSION = 1
-HEARING = "hearing.safetensors"
 _SECTIONS = {"format", "version", "system", "model_id", "layout", "encoder", "features"}
 _DECODER_SECTIONS = {"flow", "vocoder", "mel", "decoding"}
+_OPTIONAL = {"card", "text", "hearing", "fields", "sinusoids"} | _DECODER_SECTIONS
 # Only training reads these; an inference model without them needs no running averages.
 _TRAINING_STATE = {"quantize_ema_decay": None, "quantize_restart_interval": None}
 # Smaller tensors weigh little and stay float32.
@@ -82,7 +89,7 @@ def save(
         for name, tensor in reference_state(tokenizer.encoder).items()
         if name not in skipped
     }
-    decoder = tokenizer.decoder
+    own, decoder = dict(state), tokenizer.decoder
     if decoder is not None:
         values = decoder.config.to_dict()
         config["flow"], config["vocoder"] = values.pop("flow"), values.pop("hift")
@@ -92,12 +99,19 @@ def save(
     rows = tuple(name for name, tensor in state.items() if _goes_int8(name, tensor)) if int8 else ()
     if int8:
         state = {n: t if n in rows or t.numel() < _LEAST else t.half() for n, t in state.items()}
-    save_weights(folder / "model.safetensors", state, int8=rows)
+    state, left = without_sinusoids(state)
+    if left:
+        config["sinusoids"] = left
+    # Opened before the weights that it may have in common with the model are written anew.
     describer = tokenizer.describer
-    if describer is not None:
-        config["text"] = text_folder.save_text(describer, folder, int8, int4)
+    save_weights(folder / MODEL, state, int8=rows)
     if tokenizer.bridge is not None:
         config["hearing"] = save_bridge(tokenizer.bridge, folder, int8)
+        own |= {BRIDGE + name: t for name, t in tokenizer.bridge.state_dict().items()}
+    if tokenizer.fields is not None:
+        config["fields"] = save_fields(tokenizer.fields, folder, int8)
+    if describer is not None:
+        config["text"] = text_folder.save_text(describer, folder, int8, int4, own)
     if tokenizer.statistics is not None:
         tokenizer.statistics.save(folder / FILE_NAME)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
@@ -109,9 +123,7 @@ def save_bridge(bridge: TokenConvolutions, folder: Path, int8: bool) -> dict[str
     state = bridge.state_dict()
     rows = {n for n, t in state.items() if int8 and t.ndim >= 2 and t.numel() >= _LEAST}
     save_weights(folder / HEARING, state, int8=rows)
-    width, dim = bridge.inward.weight.shape
-    out, layers = len(bridge.outward.weight), len(bridge.convs)
-    return {"dim": dim, "out": out, "width": width, "layers": layers}
+    return bridge_sizes(bridge)
 
 
 def open_bridge(folder: Path, sizes: dict[str, int]) -> TokenConvolutions:
@@ -127,16 +139,16 @@ def open_bridge(folder: Path, sizes: dict[str, int]) -> TokenConvolutions:
 
 def _load_own(folder: Path, decoder: bool) -> UniAudioTokenizer:
     config = read_config(folder)
-    unknown = sorted(set(config) - _SECTIONS - _DECODER_SECTIONS - {"card", "text", "hearing"})
+    unknown = sorted(set(config) - _SECTIONS - _OPTIONAL)
     missing = sorted(_SECTIONS - {"layout"} - set(config))
     if unknown or missing:
         problem = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
         raise ModelError(f"{folder / 'config.json'} does not fit format 1; {problem}.")
-    if not (folder / "model.safetensors").is_file():
-        raise ModelError(f"The model folder {folder} has no model.safetensors; restore the file.")
-    state = load_weights(folder / "model.safetensors")
+    if not (folder / MODEL).is_file():
+        raise ModelError(f"The model folder {folder} has no {MODEL}; restore the file.")
+    state = with_sinusoids(load_weights(folder / MODEL), config.get("sinusoids", {}))
     encoder_config = {**config["encoder"], **_TRAINING_STATE}
-    encoder = _encoder(encoder_config, _part(state, "encoder."), folder / "model.safetensors")
+    encoder = _encoder(encoder_config, _part(state, "encoder."), folder / MODEL)
     speech = None
     if decoder and "flow" in config:
         speech = _decoder(
@@ -156,6 +168,7 @@ def _load_own(folder: Path, decoder: bool) -> UniAudioTokenizer:
     return UniAudioTokenizer(
         encoder, features, speech, str(config["model_id"]), text if section else None,
         bridge=open_bridge(folder, config["hearing"]) if "hearing" in config else None,
+        fields=open_fields(folder, config["fields"]) if "fields" in config else None,
     )  # fmt: skip
 
 
@@ -247,14 +260,16 @@ def _encoder_dict(config: UniAudioConfig) -> dict[str, Any]:
 
 
 def _goes_int8(name: str, tensor: Tensor) -> bool:
-    """Matrices of the encoder's layers and SAE (training rounds them alike) and of the flow.
+    """Matrices of the encoder's layers and SAE (training rounds them alike), of flow and vocoder.
 
-    Tables that are looked up, the first convolutions and the vocoder stay in float16.
+    Tables that are looked up, the first convolutions and the vocoder's F0 predictor, whose errors
+    would add up to other phases, stay in float16.
     """
     if name.startswith(("encoder.layers.", "encoder.residual_")):
         return tensor.ndim == 2
     large = tensor.ndim >= 2 and tensor.numel() >= _LEAST and name.endswith(".weight")
-    return large and name.startswith("flow.") and not name.startswith("flow.input_embedding")
+    kept = ("flow.input_embedding", "vocoder.f0_predictor")
+    return large and name.startswith(("flow.", "vocoder.")) and not name.startswith(kept)
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

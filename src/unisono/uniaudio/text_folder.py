@@ -1,9 +1,10 @@
 """Text decoders of model folders: our own format, and full checkpoints of the published one.
 
 Ours: section `text` of config.json (the reader's options), `text.safetensors` (`top.*`,
-`decoder.*`; int8 and int4 where asked) and `tokenizer.json`. Published: `model.encoder.layers.*`
-above the quantizer, `model.encoder.layer_norm.*` and `model.decoder.*`, Whisper's `tokenizer.json`
-beside them; the three task tokens are the last rows of the embedding.
+`decoder.*`; int8 and int4 where asked) and `tokenizer.json`; what the reader has in common with
+the model, `shared` in the section, lies with the model's own weights. Published:
+`model.encoder.layers.*` above the quantizer, `model.encoder.layer_norm.*` and `model.decoder.*`,
+Whisper's `tokenizer.json` beside them; the three task tokens are the last rows of the embedding.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from torch import Tensor
 
 from unisono.errors import ModelError
 from unisono.storage.atomic import write_bytes
-from unisono.storage.weights import INT4_GROUP, load_weights, save_weights
-from unisono.uniaudio import release
+from unisono.storage.weights import INT4_GROUP, int4_roundtrip, load_weights, save_weights
+from unisono.uniaudio import release, shared_weights
 from unisono.uniaudio.config import UniAudioConfig
 from unisono.uniaudio.describing import Describer
 from unisono.uniaudio.reading import TokenReader, top_weights
@@ -26,6 +27,7 @@ from unisono.uniaudio.text_tokens import TASKS, TextTokens
 
 __all__ = ["open_own", "open_release", "save_text", "text_config", "why_no_release_text"]
 
+MODEL, HEARING = "model.safetensors", "hearing.safetensors"
 WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
 
 # Smaller tensors weigh little and stay float32.
@@ -33,22 +35,35 @@ _LEAST = 4096
 _DECODER, _ENCODER = "model.decoder.", "model.encoder."
 
 
-def save_text(describer: Describer, folder: Path, int8: bool, int4: bool) -> dict[str, Any]:
+def save_text(
+    describer: Describer,
+    folder: Path,
+    int8: bool,
+    int4: bool,
+    model: Mapping[str, Tensor] | None = None,
+) -> dict[str, Any]:
     """Write weights and vocabulary into `folder`; returns the section `text` of config.json.
 
-    `int8` is for all large tables and matrices, `int4` for those of the layers.
+    `int8` is for all large tables and matrices, `int4` for those of the layers; what was opened
+    from int4 goes back to it, without loss, for `int8` too. What `model` (the encoder's tensors
+    and the bridge's, named as `shared_weights` names them) holds as well is left out.
     """
     state = describer.reader.state_dict()
+    shared = shared_weights.shared_with(state, model or {}, rounded=int8)
+    state = {n: t for n, t in state.items() if shared_weights.source(n, shared) is None}
     large = {n for n, tensor in state.items() if tensor.ndim >= 2 and tensor.numel() >= _LEAST}
     matrices = {n for n in large if ".layers." in f".{n}" and state[n].ndim == 2}
-    fours = {n for n in matrices if int4 and _whole_groups(state[n])}
+    fours = {
+        n for n in matrices if _whole_groups(state[n]) and (int4 or (int8 and _is_int4(state[n])))
+    }
     eights = large - fours if int8 else set()
     if int8 or int4:
         kept = fours | eights
         state = {n: t if n in kept or t.numel() < _LEAST else t.half() for n, t in state.items()}
     save_weights(folder / WEIGHTS, state, int8=eights, int4=fours)
     write_bytes(folder / VOCABULARY, describer.tokens.pieces.to_str().encode(), ModelError)
-    return text_config(describer.reader.config)
+    section = text_config(describer.reader.config)
+    return section | ({"shared": shared} if shared else {})
 
 
 def text_config(config: UniAudioConfig) -> dict[str, Any]:
@@ -66,8 +81,10 @@ def open_own(folder: Path, section: Mapping[str, Any]) -> Describer:
                 "restore the file."
             )
     tokens = TextTokens.from_file(folder / VOCABULARY)
-    state = load_weights(folder / WEIGHTS)
-    return _describer(folder / WEIGHTS, section, _part(state, "top."), _part(state, "decoder."),
+    options = dict(section)
+    shared = shared_weights.check(options.pop("shared", {}))
+    state = load_weights(folder / WEIGHTS) | _shared(folder, shared)
+    return _describer(folder / WEIGHTS, options, _part(state, "top."), _part(state, "decoder."),
                       tokens)  # fmt: skip
 
 
@@ -109,6 +126,17 @@ def open_release(home: Path) -> Describer:
     return _describer(home, config, top, decoder, tokens)
 
 
+def _shared(folder: Path, shared: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The reader's tensors that are stored with the model's own."""
+    prefixes = shared_weights.prefixes_of(shared)
+    inner = tuple(p for p in prefixes if p != shared_weights.BRIDGE)
+    found = load_weights(folder / MODEL, inner) if inner else {}
+    if len(inner) < len(prefixes):
+        bridge = load_weights(folder / HEARING)
+        found |= {shared_weights.BRIDGE + name: tensor for name, tensor in bridge.items()}
+    return {shared_weights.as_readers(name): tensor for name, tensor in found.items()}
+
+
 def _describer(
     where: Path,
     config: Mapping[str, Any],
@@ -130,6 +158,12 @@ def _describer(
 
 def _whole_groups(tensor: Tensor) -> bool:
     return tensor.shape[1] % INT4_GROUP == 0
+
+
+def _is_int4(tensor: Tensor) -> bool:
+    """Whether int4 holds all that there is; most tensors show in a few rows that it does not."""
+    plain = tensor.detach().float().cpu()
+    return all(torch.equal(int4_roundtrip(part), part) for part in (plain[:8], plain))
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

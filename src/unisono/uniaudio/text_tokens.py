@@ -95,16 +95,31 @@ class TextTokens:
         counts: Counter[int] = Counter()
         for text in texts:
             counts.update(self.encode(text))
-        state: dict[str, Any] = json.loads(self.pieces.to_str())
-        merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in
-                  state["model"]["merges"]]  # fmt: skip
-        made_of = {one + other: (one, other) for one, other in reversed(merges)}
-        kept = {letter for letter in _byte_letters().values() if letter in state["model"]["vocab"]}
+        state = self._state()
+        made_of = {one + other: (one, other) for one, other in reversed(_merges(state))}
+        kept: set[str] = set()
         wanted = {number for number, count in counts.items() if count >= least}
         wanted |= {*range(min(first, len(state["model"]["vocab"])))} - self._special
         for number in wanted:
             _with_parts(self._piece(number), made_of, kept)
-        vocabulary = sorted(kept, key=state["model"]["vocab"].__getitem__)
+        return self._cut(kept, SAP_PIECES)
+
+    def ascii(self) -> TextTokens:
+        """Without the pieces that hold other letters than ASCII's, which bytes then spell (ours).
+
+        The others, and with them the tokens of English text, stay as they are; timestamps go.
+        """
+        letters = {letter for byte, letter in _byte_letters().items() if 32 <= byte < 127}
+        special = {self._piece(number) for number in self._special}
+        vocabulary = set(self._state()["model"]["vocab"]) - special
+        return self._cut({piece for piece in vocabulary if piece and set(piece) <= letters}, ())
+
+    def _cut(self, kept: set[str], added: Sequence[str]) -> TextTokens:
+        """These pieces, the single bytes, the special tokens without timestamps, and `added`."""
+        state = self._state()
+        numbers, merges = state["model"]["vocab"], _merges(state)
+        kept = kept | {letter for letter in _byte_letters().values() if letter in numbers}
+        vocabulary = sorted(kept, key=numbers.__getitem__)
         state["model"]["vocab"] = {piece: n for n, piece in enumerate(vocabulary)}
         state["model"]["merges"] = [list(pair) for pair in merges if {*pair, "".join(pair)} <= kept]
         specials = [self._piece(number) for number in sorted(self._special)]
@@ -112,8 +127,13 @@ class TextTokens:
         state["added_tokens"], state["post_processor"] = [], None
         pieces = Tokenizer.from_str(json.dumps(state))
         pieces.add_special_tokens(specials)
-        pieces.add_tokens([AddedToken(piece, normalized=False) for piece in SAP_PIECES])
+        pieces.add_tokens([AddedToken(piece, normalized=False) for piece in added])
         return TextTokens(pieces, "the reduced tokenizer")
+
+    def _state(self) -> dict[str, Any]:
+        """What `tokenizer.json` holds."""
+        state: dict[str, Any] = json.loads(self.pieces.to_str())
+        return state
 
     def language(self, code: str) -> int | None:
         """Token of a BCP 47 language; None if Whisper has no such language."""
@@ -181,6 +201,12 @@ def _open(path: Path) -> Tokenizer:
 
 def _is_timestamp(token: str) -> bool:
     return token[2:-2].replace(".", "", 1).isdigit()
+
+
+def _merges(state: dict[str, Any]) -> list[tuple[str, str]]:
+    """The pairs that BPE joins, the first ones first."""
+    merges = state["model"]["merges"]
+    return [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in merges]
 
 
 def _with_parts(piece: str, made_of: dict[str, tuple[str, str]], kept: set[str]) -> None:

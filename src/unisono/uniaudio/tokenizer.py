@@ -18,6 +18,7 @@ from unisono.tokenizer import AudioTokenizer, Voice
 from unisono.tokens import AudioTokens, TokenLayout, TokenStream
 from unisono.uniaudio.encoder import UniAudioEncoder
 from unisono.uniaudio.features import LogMelFeatures
+from unisono.uniaudio.field_reader import FieldReader, tell
 from unisono.uniaudio.hearing import frames_of
 from unisono.uniaudio.whisper_reader import WhisperReader
 
@@ -47,11 +48,13 @@ class UniAudioTokenizer(AudioTokenizer):
         text: Describer | Callable[[], Describer] | None = None,
         no_text: str = "it was made without one",
         bridge: TokenConvolutions | None = None,
+        fields: FieldReader | None = None,
     ) -> None:
         """`text` reads tokens as text, or opens what does when it is first needed.
 
         Without it, `no_text` says why, after "has no text decoder: ". `bridge` tells the log-mel
-        frames of code vectors, see `mel_frames`.
+        frames of code vectors, see `mel_frames`. `fields` tells the fields of SAPs, in place of the
+        text decoder.
         """
         config = encoder.config
         if config.quantize_vocab_size is None:
@@ -62,6 +65,7 @@ class UniAudioTokenizer(AudioTokenizer):
         self.model_id = model_id
         self._text, self._no_text = text, no_text
         self.bridge = None if bridge is None else bridge.eval()
+        self.fields = None if fields is None else fields.eval()
         self._whisper: tuple[str, WhisperReader] | None = None
         self._moved: dict[str, Any] = {}
         self.sample_rate = features.rate
@@ -179,7 +183,19 @@ class UniAudioTokenizer(AudioTokenizer):
 
     def read_saps(self, windows: Sequence[AudioTokens]) -> list[SAP]:
         """The SAP of each window; see `AudioTokenizer`."""
-        return self._need_text().saps(*self._vectors(windows))
+        if self.fields is None:
+            return self._need_text().saps(*self._vectors(windows))
+        from unisono.sap.told import told_sap
+
+        step = self._hop / self.sample_rate
+        told = tell(self.fields, *self._code_vectors(windows), step)
+        spoken = [n for n, one in enumerate(told) if one.speech is not False]
+        said = self.read_transcripts([windows[n] for n in spoken], None) if spoken else []
+        texts = dict(zip(spoken, said, strict=True))
+        return [
+            told_sap(texts.get(n), one.vocal, one.sounds, window.duration, n in texts)
+            for n, (one, window) in enumerate(zip(told, windows, strict=True))
+        ]
 
     def read_raw_saps(self, windows: Sequence[AudioTokens]) -> list[str]:
         """What the text decoder writes of each window by itself; see `AudioTokenizer`."""
@@ -217,15 +233,19 @@ class UniAudioTokenizer(AudioTokenizer):
         self, windows: Sequence[AudioTokens]
     ) -> tuple[torch.Tensor, torch.Tensor, list[float]]:
         """What the text decoder's top takes `[B, T, D]`, mask `[B, T]`, and seconds of tokens."""
+        vectors, mask = self._code_vectors(windows)
+        if self._need_text().reader.top.placed:
+            vectors = vectors + self.encoder.embed_positions2.weight[: vectors.shape[1]]
+        seconds = [len(window) * self._hop / self.sample_rate for window in windows]
+        return vectors, mask, seconds
+
+    def _code_vectors(self, windows: Sequence[AudioTokens]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Code vectors `[B, T, D]` and mask `[B, T]`."""
         quantizer = self.encoder.quantizer
         assert quantizer is not None
         codes, mask = (torch.from_numpy(array) for array in AudioTokens.to_hf(windows))
         codes, mask = codes[:, 0].to(self.encoder.device), mask.to(self.encoder.device)
-        vectors = quantizer.codebook.weight[codes]
-        if self._need_text().reader.top.placed:
-            vectors = vectors + self.encoder.embed_positions2.weight[: codes.shape[1]]
-        seconds = [len(window) * self._hop / self.sample_rate for window in windows]
-        return vectors, mask, seconds
+        return quantizer.codebook.weight[codes], mask
 
     def _need_text(self) -> Describer:
         describer = self.describer
@@ -237,8 +257,9 @@ class UniAudioTokenizer(AudioTokenizer):
         """Move to a device and number format, in place; returns itself."""
         self.encoder.to(device=device, dtype=dtype)
         self._whisper = None
-        if self.bridge is not None:
-            self.bridge.to(device=device, dtype=dtype)
+        for part in (self.bridge, self.fields):
+            if part is not None:
+                part.to(device=device, dtype=dtype)
         given = {"device": device, "dtype": dtype}
         self._moved |= {name: value for name, value in given.items() if value is not None}
         if self._text is not None and not callable(self._text):

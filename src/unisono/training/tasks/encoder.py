@@ -1,10 +1,10 @@
 """Stage: encoder, without its quantizer and then with it.
 
 The tokens are trained by what has to be read from them: text by Whisper's decoder (the paper's
-supervision), phonemes by CTC where they are known, and mel frames everywhere (both ours). The
-first steps, or a first run, go without the quantizer, then k-means starts the codebook (paper
-section 3.3: two stages). Frozen lower layers are run once and cached; a second run with
-`start_from` and without a cache trains them all.
+supervision), phonemes by CTC and fields of SAPs where they are known, and mel frames everywhere
+(these three ours). The first steps, or a first run, go without the quantizer, then k-means starts
+the codebook (paper section 3.3: two stages). Frozen lower layers are run once and cached; a second
+run with `start_from` and without a cache trains them all.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan
 from unisono.quantize.usage import code_counts, code_usage
+from unisono.sap.speakers import read_voices
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.training.config import TrainConfig, parse_options
 from unisono.training.encoder_options import EncoderOptions
 from unisono.training.encoder_start import as_stored, build_encoder, start_from
+from unisono.training.field_targets import FIELDS, Facts, FieldValues, facts_of
 from unisono.training.heads import PhonemeHead
 from unisono.training.losses import ctc_per_symbol, masked_l1
 from unisono.training.phonemes import Inventory, PhonemeBatch, reading_errors, sequence_phonemes
@@ -32,11 +34,13 @@ from unisono.training.text_supervision import TextSupervision
 from unisono.training.text_targets import TextBatch, TextTarget
 from unisono.training.world import World
 from unisono.uniaudio.encoder import EncoderState
+from unisono.uniaudio.field_reader import FieldReader
 
 __all__ = ["EncoderOptions", "EncoderTask", "as_stored", "build_encoder", "cached_states"]
 
 _VALID_BATCH = 8
 _STATES_A_CODE = 24  # how many states k-means sees for each code
+_FIELD = "field."
 _RECENT = 0.99  # decay of the counts behind the figure `use` at each step
 _LATELY = 300  # a code counts as used for so many steps after it occurred once
 
@@ -48,6 +52,7 @@ class EncoderBatch:
     inputs: EncoderInputs
     phonemes: PhonemeBatch
     text: TextBatch | None
+    fields: dict[str, Tensor]
     seconds: float
 
 
@@ -88,6 +93,7 @@ class EncoderTask:
             "phoneme_head": self.phoneme_head,
             "mel_head": self.mel_head,
         }
+        self.fields, self.facts = self._open_fields()
         self.text, self.texts = self._open_text()
         if self.text is not None:
             self.modules |= self.text.modules
@@ -129,12 +135,14 @@ class EncoderTask:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Losses, phoneme error rate (greedy CTC) and code use on the held-out sequences."""
+        """Losses, phoneme error rate (greedy CTC), shares of fields told right, and code use on the
+        held-out sequences."""
         for module in self.modules.values():
             module.eval()
         found: list[dict[str, Term]] = []
         counts = torch.zeros_like(self._recent)
         errors = symbols = 0
+        answers: dict[str, list[bool]] = {}
         indices = list(range(len(self.sequences["valid"].seconds)))
         for first in range(0, len(indices), _VALID_BATCH):
             chosen = indices[first : first + _VALID_BATCH]
@@ -145,11 +153,16 @@ class EncoderTask:
             scores, frames = self._phoneme_scores(batch, state)
             errors += reading_errors(scores, frames, batch.phonemes)
             symbols += len(batch.phonemes.symbols)
+            if self.fields is not None:
+                told = self.field_reader(_read_states(state), state.mask)
+                for name, right in self.fields.right(told, batch.fields).items():
+                    answers.setdefault(name, []).extend(right)
             if state.token_ids is not None:
                 counts += code_counts(state.token_ids, len(counts), state.mask).cpu()
         figures = _means(found)
         if symbols:
             figures["per"] = errors / symbols
+        figures |= {f"{name}_right": float(np.mean(told)) for name, told in answers.items()}
         if self._started:
             used = code_usage(counts)
             figures |= {"use": used.share, "perplexity": used.perplexity}
@@ -179,6 +192,26 @@ class EncoderTask:
         text.done_teaching()
         return text, texts
 
+    def _open_fields(self) -> tuple[FieldValues | None, dict[str, list[Facts]]]:
+        """The fields of SAPs if they have a weight, and what is known of all sequences."""
+        o = self.options
+        if not o.fields_weight:
+            return None, {}
+        voices = {} if o.fields.voices is None else read_voices(o.fields.voices)
+        facts = {
+            split: [
+                facts_of(found.items(i), voices, o.fields.rename) for i in range(len(found.seconds))
+            ]
+            for split, found in self.sequences.items()
+        }
+        fields = FieldValues.of(facts["train"], o.fields)
+        if self.world.main:
+            fields.write(self.config.out / FIELDS)
+        dim = self.encoder.config.d_model
+        reader = FieldReader(dim, fields.values, o.fields.width, o.fields.layers)
+        self.modules["field_reader"] = self.field_reader = reader
+        return fields, facts
+
     def _collate(
         self,
         split: str,
@@ -200,8 +233,14 @@ class EncoderTask:
             inputs=inputs,
             phonemes=self.inventory.batch(phonemes, inputs.mask.sum(1).tolist()),
             text=text,
+            fields=self._field_targets(split, indices),
             seconds=sum(sequences.seconds[i] for i in indices),
         )
+
+    def _field_targets(self, split: str, indices: Sequence[int]) -> dict[str, Tensor]:
+        if self.fields is None:
+            return {}
+        return self.fields.targets([self.facts[split][i] for i in indices])
 
     def _below(self, inputs: EncoderInputs, unfrozen: bool = False) -> EncoderState:
         """The state after the frozen layers."""
@@ -238,6 +277,10 @@ class EncoderTask:
             "mel": Term(*masked_l1(mel, inputs.mel, inputs.mask)),
             "ctc": Term(*ctc_per_symbol(scores, mask.sum(1), targets.symbols, targets.lengths)),
         }
+        if self.fields is not None:
+            told = self.field_reader(_read_states(state), inputs.mask)
+            errors = self.fields.losses(told, batch.fields)
+            terms |= {_FIELD + name: Term(*term) for name, term in errors.items()}
         if self.text is not None and batch.text is not None:
             found = self.text.losses(self.encoder, state, batch.text, below, mel)
             terms |= {name: Term(*term) for name, term in found.items()}
@@ -260,6 +303,7 @@ class EncoderTask:
         counts = torch.stack([torch.as_tensor(term.count).to(totals) for term in terms.values()])
         counts = self.world.sum(counts)
         means = totals * (self.world.size / counts.clamp(min=1e-9))
+        weights |= {name: o.fields_weight for name in terms if name.startswith(_FIELD)}
         loss = (means * totals.new_tensor([weights.get(name, 0.0) for name in terms])).sum()
         parts = zip(terms, means.tolist(), counts.tolist(), strict=True)
         return loss, {name: mean for name, mean, count in parts if count}

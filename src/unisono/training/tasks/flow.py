@@ -13,16 +13,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan
-from unisono.errors import ConfigError
+from unisono.errors import ConfigError, DataError
+from unisono.quantize.vector import nearest_codes
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.flow import FlowDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.voice import voice_vector
 from unisono.training.config import Section, TrainConfig, load_config, parse_options
 from unisono.training.encoder_tokens import Tokenized, embeddings_of, tokenized
+from unisono.training.given import given_weights
 from unisono.training.reporting import Sample
-from unisono.training.state import module_weights
 from unisono.training.world import World
+from unisono.uniaudio.encoder import UniAudioEncoder
 
 _EMBEDDING = "input_embedding.weight"
 
@@ -39,9 +41,10 @@ class FlowOptions(Section):
     """Start the token embedding from the encoder's codebook and a convolution encoder from the mel
     head of the encoder stage (ours); sizes must agree."""
     start_from: Path | None = None
-    """Run of another flow decoder: tensors of equal name and shape are taken over, save those that
-    `from_encoder` gives. If it was trained on another encoder's tokens, a new code starts from the
-    mean of the old codes' embeddings where it comes (ours)."""
+    """Run of another flow decoder, or model (embedded name or folder): tensors of equal name and
+    shape are taken over, save those that `from_encoder` gives. If it was trained on another
+    encoder's tokens, a new code starts from the mean of the old codes' embeddings where it comes;
+    of a model, from the embedding of the nearest old code vector (both ours)."""
     prior_weight: float = 1.0
     """Weight of the L1 of μ to the mel (ours, after Matcha-TTS)."""
     voice_dropout: float = Field(0.2, ge=0, le=1)
@@ -146,26 +149,32 @@ class FlowTask:
         own = self.flow.state_dict()
         taken: dict[str, Tensor] = {}
         if self.options.start_from is not None:
-            before = module_weights(self.options.start_from)["flow"]
+            given = given_weights(self.options.start_from).modules
+            if "flow" not in given:
+                raise DataError(f"start_from: {self.options.start_from} has no flow decoder")
+            before = given["flow"]
             taken = {n: t for n, t in before.items() if n in own and own[n].shape == t.shape}
             if _EMBEDDING in taken and not self.options.from_encoder:
-                taken[_EMBEDDING] = self._carried_over(taken[_EMBEDDING], self.options.start_from)
+                book = given.get("encoder", {}).get("quantizer.codebook.weight")
+                taken[_EMBEDDING] = (
+                    self._carried_over(taken[_EMBEDDING], self.options.start_from)
+                    if book is None
+                    else taken[_EMBEDDING][nearest_codes(_codebook(tokens.encoder), book)]
+                )
         if self.options.from_encoder:
-            quantizer = tokens.encoder.quantizer
-            assert quantizer is not None
-            given = {_EMBEDDING: quantizer.codebook.weight}
+            first = {_EMBEDDING: _codebook(tokens.encoder)}
             if isinstance(self.flow.encoder, TokenConvolutions):
                 taken = {n: t for n, t in taken.items() if not n.startswith("encoder")}
-                given |= {f"encoder.{name}": tensor for name, tensor in tokens.mel_head.items()}
+                first |= {f"encoder.{name}": tensor for name, tensor in tokens.mel_head.items()}
                 nn.init.eye_(self.flow.encoder_proj.weight)
                 nn.init.zeros_(self.flow.encoder_proj.bias)
-            for name, tensor in given.items():
+            for name, tensor in first.items():
                 if name not in own or own[name].shape != tensor.shape:
                     raise ConfigError(
                         f"from_encoder: the encoder stage has {name} of {list(tensor.shape)}, "
                         "the flow has none such; make the sizes agree or leave from_encoder out"
                     )
-            taken |= given
+            taken |= first
         for name, tensor in taken.items():
             own[name].copy_(tensor)
         # Convolutions beyond those that were taken over begin as if they were not there.
@@ -212,6 +221,11 @@ class FlowTask:
             voice=torch.stack([voice_vector(mel) for mel in mels]) if self._voiced else None,
             seconds=int(mel_lengths.sum()) * self.mel.config.hop / self.mel.config.rate,
         )
+
+
+def _codebook(encoder: UniAudioEncoder) -> Tensor:
+    assert encoder.quantizer is not None
+    return encoder.quantizer.codebook.weight
 
 
 def _fit(wave: np.ndarray, length: int) -> np.ndarray:

@@ -1,0 +1,185 @@
+"""Fields of SAPs as supervision of the encoder stage: what is known of clips, losses, whole runs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from debug_runs import CONFIGS, overrides
+from torch.nn.functional import cross_entropy
+
+import unisono
+from unisono.data.manifest import ManifestItem, write_manifest
+from unisono.errors import DataError, ModelError
+from unisono.sap.schema import SAP
+from unisono.sap.speakers import Voice
+from unisono.training.config import load_config
+from unisono.training.encoder_options import FieldsSection
+from unisono.training.export import assemble
+from unisono.training.field_targets import FIELDS, FieldValues, facts_of, read_values
+from unisono.training.given import given_weights
+from unisono.training.loop import train
+from unisono.training.tasks import build_task
+from unisono.uniaudio.field_reader import EVENTS
+
+
+def sap(text=None, gender=None, labels=()):
+    vocal = dict.fromkeys(("age", "gender", "emotion", "accent", "prosody", "timbre"))
+    return SAP.from_object(
+        {
+            "transcription": text,
+            "paralinguistics": {**vocal, "gender": gender},
+            "nonLinguisticEvents": {
+                "description": "What is heard.",
+                "discreteEvents": [{"label": n, "characteristic": "short"} for n in labels],
+                "continuousEvents": [],
+            },
+        }
+    ).canonical()
+
+
+def item(**known):
+    return ManifestItem(path="a.wav", duration=1.0, **known)
+
+
+def test_facts_of_a_sap():
+    one = item(sap=sap("Hello.", "Female", ["snare", "white noise", "tom"]))
+    facts = facts_of([one], {}, {"snare": "drum", "tom": "drum", "white noise": ""})
+    assert facts == {"speech": ("yes",), "gender": ("Female",), EVENTS: ("drum",)}
+    quiet = facts_of([item(sap=sap("Hello."))], {}, {})
+    assert quiet == {"speech": ("yes",), EVENTS: ("",)}
+    assert facts_of([item(sap=sap())], {}, {})["speech"] == ("no",)
+
+
+def test_facts_of_clips_without_a_sap():
+    voices = {"ann": Voice(speaker="ann", gender="Female", age="Adult", pitch=200.0)}
+    ann, bob = item(speaker="ann"), item(speaker="bob")
+    assert facts_of([ann, ann], voices, {})["gender"] == ("Female",)
+    assert facts_of([ann, bob], voices, {}) == {"speech": ("yes",)}
+    dog, bell = (item(kind="sound", label=label) for label in ("dog", "bell"))
+    assert facts_of([dog, dog], {}, {})[EVENTS] == ("dog",)
+    assert facts_of([dog, bell], {}, {}) == {"speech": ("no",)}
+    assert facts_of([item(kind="music")], {}, {})[EVENTS] == ("music",)
+    # A voice that is played faster may no longer be known as a woman's or a man's.
+    assert "gender" not in facts_of([item(speaker="ann*0.60")], voices, {})
+
+
+FACTS = [
+    *[{"speech": ("yes",), "gender": ("Male",)}] * 6,
+    *[{"speech": ("yes",), "gender": ("Female",)}] * 2,
+    {"speech": ("no",), EVENTS: ("dog",)},
+    *[{"speech": ("no",), EVENTS: ("dog", "bell")}] * 2,
+]
+
+
+def test_values_and_targets():
+    values = FieldValues.of(FACTS, FieldsSection(least=2))
+    assert values.values == {
+        "speech": ("no", "yes"), "gender": ("Female", "Male"), EVENTS: ("bell", "dog"),
+    }  # fmt: skip
+    rare, common = values.costs["gender"]
+    assert rare / common == pytest.approx(3**0.5)
+    targets = values.targets([FACTS[0], FACTS[-1], {}])
+    assert targets["gender"].tolist() == [[0, 1], [0, 0], [0, 0]]
+    assert targets[EVENTS].tolist() == [[0, 0], [0.5, 0.5], [0, 0]]
+    assert FieldValues.of(FACTS, FieldsSection(least=3)).values.keys() == {"speech"}
+    with pytest.raises(DataError, match=r"lower fields.least"):
+        FieldValues.of(FACTS, FieldsSection(least=30))
+
+
+def test_losses_and_right_answers():
+    values = FieldValues.of(FACTS, FieldsSection(least=2))
+    targets = values.targets(FACTS)
+    torch.manual_seed(0)
+    logits = {name: torch.randn_like(aim) for name, aim in targets.items()}
+    losses = values.losses(logits, targets)
+    total, count = losses["gender"]
+    costs = torch.tensor(values.costs["gender"])
+    wanted = cross_entropy(logits["gender"][:8], targets["gender"][:8], costs, reduction="sum")
+    assert count == 8 and total == pytest.approx(wanted.item(), rel=1e-5)
+    # Knowing nothing costs about one, whatever the number of values.
+    even = values.losses({n: torch.zeros_like(a) for n, a in targets.items()}, targets)
+    assert even["gender"][0] / 8 == pytest.approx(0.97, abs=0.1)
+    right = values.right({n: aim.clone() for n, aim in targets.items()}, targets)
+    assert right["gender"] == [True] * 8 and right[EVENTS] == [True] * 3
+    wrong = values.right({n: -aim for n, aim in targets.items()}, targets)
+    assert not any(wrong["gender"])
+
+
+def test_values_are_kept_in_a_file(tmp_path):
+    values = FieldValues.of(FACTS, FieldsSection(least=2))
+    values.write(tmp_path / "run" / FIELDS)
+    assert read_values(tmp_path / "run" / FIELDS) == values.values
+    (tmp_path / "bad.json").write_text("[1")
+    with pytest.raises(ModelError, match="no values of fields"):
+        read_values(tmp_path / "bad.json")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Low voices and high ones, half with a loud click track called a clock."""
+    folder = tmp_path_factory.mktemp("scenes")
+    rng = np.random.default_rng(0)
+    items = []
+    for n in range(28):
+        high, clock = n % 2 == 1, n // 2 % 2 == 1
+        time = np.arange(round(16000 * (0.6 + 0.02 * n))) / 16000
+        wave = 0.2 * np.sin(2 * np.pi * (300 if high else 100) * time)
+        wave = wave + 0.01 * rng.standard_normal(len(time))
+        if clock:
+            wave[:: 16000 // 40] += 0.5
+        soundfile.write(folder / f"{n}.wav", wave, 16000)
+        label = sap("la", "Female" if high else "Male", ["clock"] if clock else [])
+        split = "valid" if n >= 24 else "train"
+        items.append(
+            ManifestItem(path=f"{n}.wav", duration=len(wave) / 16000, sap=label, split=split)
+        )
+    write_manifest(folder / "scenes.jsonl", items)
+    return folder / "scenes.jsonl"
+
+
+def configured(scenes, out, **more):
+    values = {
+        "options.cache": "null", "options.fields_weight": 1.0, "options.fields.least": 2,
+        "options.ctc_weight": 0, "options.mel_weight": 0, "options.fields.width": 32,
+        "data.workers": 0, **more,
+    }  # fmt: skip
+    return load_config(CONFIGS / "debug-encoder.yaml", overrides(scenes, out, **values))
+
+
+@pytest.fixture(scope="module")
+def run(scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    more = {"steps": 60, "evaluate_every": 60, "log_every": 1, "options.quantize_from": 10}
+    config = configured(scenes, out, **more)
+    train(config, build_task(config), terminal=False)
+    return out
+
+
+def test_a_run_learns_them_and_resumes(scenes, run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["field.gender"] for line in lines if "field.gender" in line]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    assert any("gender_right" in str(line) and "events_right" in str(line) for line in lines)
+    assert read_values(run / FIELDS)["gender"] == ("Female", "Male")
+
+
+def test_a_model_gets_them_and_gives_them_back(scenes, run, tmp_path):
+    folder = assemble(run, tmp_path / "model", "teller", int8=False)
+    tok = unisono.load(folder)
+    assert set(tok.fields.fields) == {"gender", EVENTS}
+    before = given_weights(folder).modules
+    assert torch.equal(before["field_reader"]["body.inward.weight"], tok.fields.body.inward.weight)
+    more = {"options.start_from": folder, "options.quantize_from": 0}
+    task = build_task(configured(scenes, tmp_path / "next", **more))
+    assert torch.equal(task.field_reader.body.inward.weight, tok.fields.body.inward.weight)
+    # A model has no moving averages: they start from its codebook, which stays what it was.
+    quantizer = task.encoder.quantizer
+    assert torch.equal(quantizer.ema_weight, quantizer.codebook.weight)
+    codes = quantizer.codebook.weight.clone()
+    (turn,) = task.losses(task.batch(0), 0)
+    assert turn[2]["codes"] >= 1
+    assert (quantizer.codebook.weight - codes).norm() < 0.5 * codes.norm()
