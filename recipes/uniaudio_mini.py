@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
 STAGES = (
-    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "describe", "flow",
+    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "fields", "flow",
     "vocoder-decoded", "pitch-decoded",
 )  # fmt: skip
 SCENES = {"mini": (9000, 1), "mini-events": (8000, 77)}
@@ -63,8 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
-            reader_run=runs / "mini-describe",
             hearing_run=runs / "mini-hear",
+            whisper_reader=out / "corpus" / "models" / "whisper-base",
+            fields_run=runs / "mini-fields",
             int4=True,
             voices={name: _voice(manifests / f"{source}.jsonl") for name, source in VOICES.items()},
         )

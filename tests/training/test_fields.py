@@ -1,4 +1,4 @@
-"""Fields of SAPs as supervision of the encoder stage: what is known of clips, losses, whole runs."""
+"""Fields of SAPs as supervision of the encoder stage: facts of clips, losses, whole runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from debug_runs import CONFIGS, overrides
+from debug_runs import CONFIGS, overrides, same
 from torch.nn.functional import cross_entropy
 
 import unisono
 from unisono.data.manifest import ManifestItem, write_manifest
-from unisono.errors import DataError, ModelError
+from unisono.errors import ConfigError, DataError, ModelError
 from unisono.sap.schema import SAP
 from unisono.sap.speakers import Voice
 from unisono.training.config import load_config
@@ -22,6 +22,7 @@ from unisono.training.export import assemble
 from unisono.training.field_targets import FIELDS, FieldValues, facts_of, read_values
 from unisono.training.given import given_weights
 from unisono.training.loop import train
+from unisono.training.state import load_checkpoint
 from unisono.training.tasks import build_task
 from unisono.uniaudio.field_reader import EVENTS
 
@@ -183,3 +184,50 @@ def test_a_model_gets_them_and_gives_them_back(scenes, run, tmp_path):
     (turn,) = task.losses(task.batch(0), 0)
     assert turn[2]["codes"] >= 1
     assert (quantizer.codebook.weight - codes).norm() < 0.5 * codes.norm()
+
+
+def of_tokens(scenes, out, encoder, **more):
+    values = {"options.encoder": encoder, **more}
+    return load_config(CONFIGS / "debug-fields.yaml", overrides(scenes, out, **values))
+
+
+def test_the_stage_reads_a_finished_encoders_tokens(scenes, run, tmp_path):
+    more = {"steps": 40, "options.dropout": 0.1, "options.fields.least": 2, "log_every": 1}
+    config = of_tokens(scenes, tmp_path / "fields", run, **more)
+    task = build_task(config)
+    # One pass shows every sequence once, in another order than the next one.
+    count = len(task.tokens["train"])
+    passes = [[int(i) for i in task._order(lap)] for lap in range(2)]
+    assert sorted(passes[0]) == sorted(passes[1]) == list(range(count)) and passes[0] != passes[1]
+    again = [next(iter(task.losses(task.batch(3), 3)))[1] for _ in range(2)]
+    assert torch.equal(*again)
+    done = train(config, task, terminal=False)
+    lines = [json.loads(line) for line in (done / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["gender"] for line in lines if "gender" in line]
+    assert np.mean(losses[-8:]) < np.mean(losses[:8])
+    tok = unisono.load(assemble(run, tmp_path / "model", "teller", fields_run=done))
+    assert tok.fields.fields == task.fields.values
+
+
+def test_a_stopped_stage_goes_on_as_if_nothing_had_been(scenes, run, tmp_path):
+    even = {"options.fields.least": 2, "optimizers.reader.floor": 1, "optimizers.reader.warmup": 0}
+    for name, stops in (("whole", (6,)), ("parts", (3, 6))):
+        for steps in stops:
+            config = of_tokens(scenes, tmp_path / name, run, steps=steps, **even)
+            train(config, build_task(config), terminal=False)
+    whole, parts = (load_checkpoint(tmp_path / name) for name in ("whole", "parts"))
+    assert whole["step"] == parts["step"] == 6
+    assert same(whole["modules"], parts["modules"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"options.encoder": "unicodec-mini"}, "system unicodec"),
+        ({"data.augment.gain.probability": 0.5}, "tokens are read once"),
+    ],
+)
+def test_what_the_stage_cannot_take(scenes, run, tmp_path, change, told):
+    encoder = change.pop("options.encoder", run)
+    with pytest.raises(ConfigError, match=told):
+        build_task(of_tokens(scenes, tmp_path / "out", encoder, **change))

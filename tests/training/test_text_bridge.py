@@ -159,6 +159,16 @@ def test_a_model_is_a_start_for_the_next_run(finished, whisper, clips, tmp_path)
                 torch.testing.assert_close(tensor, given[name][key], atol=1e-3, rtol=1e-2)
 
 
+def test_an_untouched_whisper_takes_a_trained_readers_place(finished, whisper, tmp_path):
+    _, run = finished
+    both = {"hearing_run": run, "whisper_reader": whisper}
+    tokenizer = unisono.load(assemble(run, tmp_path / "model", "tiny", int8=False, **both))
+    wave = (np.random.default_rng(1).standard_normal(16_000).astype("float32") * 0.1, 16_000)
+    own = tokenizer.transcribe(wave, language="en")
+    assert own and tokenizer.transcribe(wave, language="en", whisper=whisper).startswith(own)
+    assert "bridge" in json.loads((tmp_path / "model/config.json").read_text())["text"]["shared"]
+
+
 def test_options_that_do_not_go_with_a_bridge(clips, whisper, tmp_path):
     config = bridged(clips, tmp_path / "run", whisper, **{"options.text_top": "[1]"})
     with pytest.raises(Exception, match="text_bridge"):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +17,14 @@ from unisono.training.cache import add_weights
 from unisono.training.config import TrainConfig, load_config, parse_options
 from unisono.training.encoder_options import EncoderOptions
 from unisono.training.encoder_start import as_stored, build_encoder
+from unisono.training.given import is_model
 from unisono.training.state import module_weights
 from unisono.training.states import Sequences, open_sequences
 from unisono.training.world import World
 from unisono.uniaudio.encoder import UniAudioEncoder
+
+_PLACES_A_CODE = 64
+"""So many tokens for each code tell, on average, what another encoder's codes stand for."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +47,12 @@ def tokenized(run: Path, config: TrainConfig, splits: Sequence[str], world: Worl
         ConfigError: it is another stage's run.
         DataError: it has no whole checkpoint.
     """
+    encoder = finished_encoder(run)
     encoder_config = load_config(run / "config.yaml")
-    if encoder_config.task != "encoder":
-        raise ConfigError(f"{run}: not a run of the encoder stage")
     encoder_config.data = config.data.model_copy(
         update={"sequence_seconds": encoder_config.data.sequence_seconds}
     )
     options = parse_options(EncoderOptions, encoder_config.options, "encoder")
-    # Its own weights follow; Whisper need not be read.
-    encoder = build_encoder(options.model_copy(update={"whisper": None}))
-    trained = module_weights(run)
-    encoder.load_state_dict(trained["encoder"])
-    as_stored(encoder)
     folder = options.cache or config.out / "tokens"
     sequences = {
         split: open_sequences(encoder, options, encoder_config, split, world) for split in splits
@@ -61,7 +60,7 @@ def tokenized(run: Path, config: TrainConfig, splits: Sequence[str], world: Worl
     tokens = {
         split: cached_tokens(encoder, found, folder, world) for split, found in sequences.items()
     }
-    return Tokenized(encoder, trained["mel_head"], sequences, tokens)
+    return Tokenized(encoder, module_weights(run)["mel_head"], sequences, tokens)
 
 
 def embeddings_of(old: Sequence[Tensor], new: Sequence[Tensor], embedding: Tensor) -> Tensor:
@@ -81,6 +80,49 @@ def embeddings_of(old: Sequence[Tensor], new: Sequence[Tensor], embedding: Tenso
         total.index_add_(0, now, embedding[before])
         counts.index_add_(0, now, torch.ones(len(now), 1))
     return torch.where(counts > 0, total / counts.clamp(min=1), embedding)
+
+
+def finished_encoder(path: Path) -> UniAudioEncoder:
+    """The encoder of a run, rounded as it would be stored, or of a model (embedded name, folder).
+
+    Raises:
+        ConfigError: another stage's run, or a model of another system.
+        DataError: the run has no whole checkpoint.
+    """
+    if is_model(path):
+        from unisono import hub
+
+        model: Any = hub.load(str(path), decoder=False)
+        if model.system != "uniaudio":
+            raise ConfigError(f"{path}: a model of system {model.system} has no such encoder")
+        encoder: UniAudioEncoder = model.encoder
+        return encoder
+    config = load_config(path / "config.yaml")
+    if config.task != "encoder":
+        raise ConfigError(f"{path}: not a run of the encoder stage")
+    options = parse_options(EncoderOptions, config.options, "encoder")
+    # Its own weights follow; Whisper need not be read.
+    encoder = build_encoder(options.model_copy(update={"whisper": None}))
+    encoder.load_state_dict(module_weights(path)["encoder"])
+    return as_stored(encoder)
+
+
+def models_embeddings(path: Path, tokens: Tokenized, embedding: Tensor) -> Tensor:
+    """`embeddings_of` for a model's embedding, from as many training sequences as are needed.
+
+    `path` is an embedded name or a folder of the model whose encoder gave the old tokens.
+    """
+    old = finished_encoder(path).to(tokens.encoder.device)  # type: ignore[arg-type]
+    sequences, new = tokens.sequences["train"], tokens.tokens["train"]
+    wanted, chosen = _PLACES_A_CODE * len(embedding), list[int]()
+    order = torch.randperm(len(new), generator=torch.Generator().manual_seed(0)).tolist()
+    for index in order:
+        if wanted <= 0:
+            break
+        wanted -= len(new[index])
+        chosen.append(index)
+    before = _tokens(old, sequences, chosen)
+    return embeddings_of(before, [new[index] for index in chosen], embedding)
 
 
 def cached_tokens(
@@ -104,10 +146,12 @@ def cached_tokens(
 
 
 @torch.no_grad()
-def _tokens(encoder: UniAudioEncoder, sequences: Sequences) -> list[Tensor]:
-    """Token ids `[T]` of every sequence."""
+def _tokens(
+    encoder: UniAudioEncoder, sequences: Sequences, chosen: Sequence[int] | None = None
+) -> list[Tensor]:
+    """Token ids `[T]` of every sequence, or of those that are chosen."""
     found = []
-    for index in range(len(sequences.seconds)):
+    for index in range(len(sequences.seconds)) if chosen is None else chosen:
         inputs = sequences.inputs([index], encoder.device)
         state = inputs.state
         if state is None:

@@ -65,7 +65,7 @@ def assemble(
         hearing_run: run of the encoder stage whose mel head tells the frames that a Whisper hears.
         whisper_reader: folder of a Whisper that becomes the model's reader as it is, in place of
             a trained one; it hears the frames that `hearing_run` tells.
-        fields_run: run of the encoder stage that learnt to tell fields of SAPs, if not
+        fields_run: run of the fields or encoder stage that learnt to tell fields of SAPs, if not
             `encoder_run`.
         pitch_run: run of the pitch stage, whose F0 predictor replaces the vocoder's own.
         model_id: what the tokens will name as their model.
@@ -141,14 +141,13 @@ def _bridge(run: Path) -> TokenConvolutions:
 
 
 def _fields(run: Path) -> FieldReader | None:
-    """What tells SAP's fields by an encoder run's weights; None if the run learnt none."""
+    """What tells SAP's fields by a run's weights; None if it learnt none."""
     weights = module_weights(run).get("field_reader")
     if weights is None:
         return None
-    section = _options(run, EncoderOptions).fields
-    values = read_values(run / FIELDS)
-    dim = weights["body.inward.weight"].shape[1]
-    reader = FieldReader(dim, values, section.width, section.layers)
+    width, dim = weights["body.inward.weight"].shape
+    layers = sum(name.startswith("body.convs.") and name.endswith("weight") for name in weights)
+    reader = FieldReader(dim, read_values(run / FIELDS), width, layers)
     reader.load_state_dict(weights)
     return reader
 

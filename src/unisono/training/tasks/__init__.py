@@ -12,6 +12,7 @@ from unisono.training.world import World
 
 TASKS = {
     "encoder": ("unisono.training.tasks.encoder", "EncoderTask"),
+    "fields": ("unisono.training.tasks.fields", "FieldsTask"),
     "flow": ("unisono.training.tasks.flow", "FlowTask"),
     "pitch": ("unisono.training.tasks.pitch", "PitchTask"),
     "unicodec": ("unisono.training.tasks.unicodec", "UniCodecTask"),

@@ -14,17 +14,15 @@ from torch import Tensor, nn
 
 from unisono.data.dataset import BatchPlan
 from unisono.errors import ConfigError, DataError
-from unisono.quantize.vector import nearest_codes
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.synthesis.flow import FlowDecoder
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.synthesis.voice import voice_vector
 from unisono.training.config import Section, TrainConfig, load_config, parse_options
-from unisono.training.encoder_tokens import Tokenized, embeddings_of, tokenized
-from unisono.training.given import given_weights
+from unisono.training.encoder_tokens import Tokenized, embeddings_of, models_embeddings, tokenized
+from unisono.training.given import given_weights, is_model
 from unisono.training.reporting import Sample
 from unisono.training.world import World
-from unisono.uniaudio.encoder import UniAudioEncoder
 
 _EMBEDDING = "input_embedding.weight"
 
@@ -43,8 +41,8 @@ class FlowOptions(Section):
     start_from: Path | None = None
     """Run of another flow decoder, or model (embedded name or folder): tensors of equal name and
     shape are taken over, save those that `from_encoder` gives. If it was trained on another
-    encoder's tokens, a new code starts from the mean of the old codes' embeddings where it comes;
-    of a model, from the embedding of the nearest old code vector (both ours)."""
+    encoder's tokens, a new code starts from the mean of the old codes' embeddings where it comes
+    (ours)."""
     prior_weight: float = 1.0
     """Weight of the L1 of μ to the mel (ours, after Matcha-TTS)."""
     voice_dropout: float = Field(0.2, ge=0, le=1)
@@ -155,14 +153,16 @@ class FlowTask:
             before = given["flow"]
             taken = {n: t for n, t in before.items() if n in own and own[n].shape == t.shape}
             if _EMBEDDING in taken and not self.options.from_encoder:
-                book = given.get("encoder", {}).get("quantizer.codebook.weight")
+                path = self.options.start_from
                 taken[_EMBEDDING] = (
-                    self._carried_over(taken[_EMBEDDING], self.options.start_from)
-                    if book is None
-                    else taken[_EMBEDDING][nearest_codes(_codebook(tokens.encoder), book)]
+                    models_embeddings(path, tokens, taken[_EMBEDDING])
+                    if is_model(path)
+                    else self._carried_over(taken[_EMBEDDING], path)
                 )
         if self.options.from_encoder:
-            first = {_EMBEDDING: _codebook(tokens.encoder)}
+            quantizer = tokens.encoder.quantizer
+            assert quantizer is not None
+            first = {_EMBEDDING: quantizer.codebook.weight}
             if isinstance(self.flow.encoder, TokenConvolutions):
                 taken = {n: t for n, t in taken.items() if not n.startswith("encoder")}
                 first |= {f"encoder.{name}": tensor for name, tensor in tokens.mel_head.items()}
@@ -221,11 +221,6 @@ class FlowTask:
             voice=torch.stack([voice_vector(mel) for mel in mels]) if self._voiced else None,
             seconds=int(mel_lengths.sum()) * self.mel.config.hop / self.mel.config.rate,
         )
-
-
-def _codebook(encoder: UniAudioEncoder) -> Tensor:
-    assert encoder.quantizer is not None
-    return encoder.quantizer.codebook.weight
 
 
 def _fit(wave: np.ndarray, length: int) -> np.ndarray:

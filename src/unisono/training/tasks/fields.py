@@ -1,0 +1,154 @@
+"""Stage: fields of SAPs told from the tokens of a finished encoder (ours).
+
+Tokens are made once; batches are drawn from all lengths alike, since batches of one length are
+often of one kind (long ones music, short ones clicks), and a small network then answers just that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from unisono.errors import ConfigError
+from unisono.sap.speakers import read_voices
+from unisono.training.config import Section, TrainConfig, parse_options
+from unisono.training.encoder_options import FieldsSection
+from unisono.training.encoder_tokens import cached_tokens, finished_encoder
+from unisono.training.field_targets import FIELDS, FieldValues, facts_of
+from unisono.training.states import LiveSequences
+from unisono.training.world import World
+from unisono.uniaudio.field_reader import FieldReader
+
+_VALID_BATCH = 32
+
+
+class FieldsOptions(Section):
+    """Options of the fields stage."""
+
+    encoder: Path
+    """Run of the encoder stage, or model (embedded name or folder): whose tokens are read."""
+    fields: FieldsSection = Field(default_factory=FieldsSection)
+    items: int = Field(default=32, ge=1)
+    """Sequences of a step."""
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    """Share of the numbers of code vectors that are withheld."""
+
+
+@dataclass(frozen=True)
+class FieldBatch:
+    """Tokens `[B, T]`, mask `[B, T]`, targets `[B, values]` by field; seconds."""
+
+    tokens: Tensor
+    mask: Tensor
+    targets: dict[str, Tensor]
+    seconds: float
+
+
+class FieldsTask:
+    """Trains a `FieldReader` on (tokens, facts) pairs."""
+
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
+        self.config = config
+        self.world = world or World()
+        self.options: FieldsOptions = parse_options(FieldsOptions, config.options, config.task)
+        if config.data.augment.active:
+            raise ConfigError("data.augment: tokens are read once, from the clips as they are")
+        encoder = finished_encoder(self.options.encoder)
+        assert encoder.quantizer is not None
+        self.codebook = encoder.quantizer.codebook.weight.detach()
+        section = self.options.fields
+        voices = {} if section.voices is None else read_voices(section.voices)
+        self.seconds, self.tokens, self.facts = {}, {}, {}
+        for split in ("train", "valid"):
+            found = LiveSequences(encoder, config, split)
+            self.seconds[split] = found.seconds
+            self.facts[split] = [
+                facts_of(found.items(i), voices, section.rename) for i in range(len(found.seconds))
+            ]
+            folder = config.out / "tokens"
+            self.tokens[split] = cached_tokens(encoder, found, folder, self.world)
+        self.fields = FieldValues.of(self.facts["train"], section)
+        if self.world.main:
+            self.fields.write(config.out / FIELDS)
+        torch.manual_seed(config.seed)
+        dim = self.codebook.shape[1]
+        self.reader = FieldReader(dim, self.fields.values, section.width, section.layers)
+        self.modules: dict[str, nn.Module] = {"field_reader": self.reader}
+        self.players = {"reader": ("field_reader",)}
+
+    def batch(self, step: int) -> FieldBatch:
+        """This process's sequences of the step: every one comes once in each pass over the data."""
+        count, size = len(self.tokens["train"]), self.options.items
+        first = self.world.position(step) * size
+        chosen = []
+        for place in range(first, first + size):
+            lap, number = divmod(place, count)
+            chosen.append(int(self._order(lap)[number]))
+        return self._collate("train", chosen)
+
+    def losses(
+        self, batch: FieldBatch, step: int
+    ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        """Cross-entropy of all fields together; a figure of each."""
+        self.reader.train()
+        vectors = self._vectors(batch)
+        seed = hash((self.config.seed, self.world.position(step))) % 2**63
+        drawn = torch.rand(vectors.shape, generator=torch.Generator().manual_seed(seed))
+        kept = (drawn >= self.options.dropout).to(vectors) / (1 - self.options.dropout)
+        vectors = vectors * kept
+        terms = self.fields.losses(self.reader(vectors, batch.mask), batch.targets)
+        counts = torch.stack([count.float() for _, count in terms.values()])
+        whole = self.world.sum(counts.clone())
+        totals = torch.stack([total for total, _ in terms.values()])
+        means = totals * self.world.size / whole.clamp(min=1)
+        told = zip(terms, means.tolist(), counts.tolist(), strict=True)
+        yield "reader", means.sum(), {name: mean for name, mean, count in told if count}
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Shares of the held-out sequences whose field is told right."""
+        self.reader.eval()
+        answers: dict[str, list[bool]] = {}
+        indices = list(range(len(self.tokens["valid"])))
+        for first in range(0, len(indices), _VALID_BATCH):
+            batch = self._collate("valid", indices[first : first + _VALID_BATCH])
+            told = self.reader(self._vectors(batch), batch.mask.to(self._device))
+            moved = {name: aim.to(self._device) for name, aim in batch.targets.items()}
+            for name, right in self.fields.right(told, moved).items():
+                answers.setdefault(name, []).extend(right)
+        return {f"{name}_right": float(np.mean(found)) for name, found in answers.items() if found}
+
+    def extra_state(self) -> dict[str, Any]:
+        """Nothing beyond the modules."""
+        return {}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.reader.parameters()).device
+
+    def _vectors(self, batch: FieldBatch) -> Tensor:
+        return self.codebook.to(self._device)[batch.tokens.to(self._device)]
+
+    def _order(self, lap: int) -> np.ndarray:
+        """The order of the sequences in one pass."""
+        return np.random.default_rng((self.config.seed, lap)).permutation(len(self.tokens["train"]))
+
+    def _collate(self, split: str, chosen: Sequence[int]) -> FieldBatch:
+        tokens = [self.tokens[split][i] for i in chosen]
+        lengths = torch.tensor([len(ids) for ids in tokens])
+        return FieldBatch(
+            tokens=nn.utils.rnn.pad_sequence(tokens, batch_first=True),
+            mask=(torch.arange(int(lengths.max())) < lengths[:, None]).long(),
+            targets=self.fields.targets([self.facts[split][i] for i in chosen]),
+            seconds=sum(self.seconds[split][i] for i in chosen),
+        )
