@@ -83,6 +83,8 @@ def test_values_and_targets():
     }  # fmt: skip
     rare, common = values.costs["gender"]
     assert rare / common == pytest.approx(3**0.5)
+    even, _ = FieldValues.of(FACTS, FieldsSection(least=2, balance=1)).costs["gender"]
+    assert even / rare == pytest.approx(2 / 2**0.5)
     targets = values.targets([FACTS[0], FACTS[-1], {}])
     assert targets["gender"].tolist() == [[0, 1], [0, 0], [0, 0]]
     assert targets[EVENTS].tolist() == [[0, 0], [0.5, 0.5], [0, 0]]

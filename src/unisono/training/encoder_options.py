@@ -31,6 +31,8 @@ class FieldsSection(Section):
     """Values that come so often in the training data."""
     most: int = Field(default=64, ge=2)
     """So many of the commonest values of a field."""
+    balance: float = Field(default=0.5, ge=0, le=1)
+    """How much more an error of a rarer value costs; 1: all values of a field count alike."""
     rename: dict[str, str] = Field(default_factory=dict)
     """Other names for labels of events; an empty one: the label does not count."""
     voices: Path | None = None

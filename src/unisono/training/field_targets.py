@@ -38,8 +38,8 @@ class FieldValues:
     def of(cls, facts: Iterable[Facts], options: FieldsSection) -> FieldValues:
         """The values that come `least` times or more, the `most` commonest of each field.
 
-        Rarer ones cost more, by the square root of how much rarer they are; not knowing a field at
-        all costs about 1, however many values it has.
+        Rarer ones cost more, as `balance` says; not knowing a field at all costs about 1, however
+        many values it has.
 
         Raises:
             DataError: no field has two values.
@@ -62,7 +62,7 @@ class FieldValues:
         costs = {}
         for name, chosen in kept.items():
             mean, unit = sum(chosen.values()) / len(chosen), math.log(len(chosen))
-            costs[name] = tuple((mean / n) ** 0.5 / unit for n in chosen.values())
+            costs[name] = tuple((mean / n) ** options.balance / unit for n in chosen.values())
         return cls({name: tuple(chosen) for name, chosen in kept.items()}, costs)
 
     def targets(self, facts: Sequence[Facts]) -> dict[str, Tensor]:
