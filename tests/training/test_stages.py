@@ -100,6 +100,36 @@ def test_a_flow_decoder_goes_on_with_another_encoders_tokens(runs, corpus, tmp_p
     assert all(torch.equal(own[n], t) for n, t in before.items() if n != "input_embedding.weight")
 
 
+def test_a_flow_decoder_goes_on_from_a_model(runs, corpus, tmp_path):
+    parts = {"flow_run": runs["flow"], "vocoder_run": runs["vocoder"]}
+    folder = assemble(runs["encoder"], tmp_path / "model", "debug", int8=False, **parts)
+    cache = {"options.cache": tmp_path / "cache"}
+    other = run_stage(
+        "encoder", corpus, tmp_path / "other", **cache, **{"optimizers.encoder.lr": 0.05}
+    )
+    more = {"options.start_from": folder, "options.from_encoder": "false"}
+    given = unisono.load(folder).decoder.flow.state_dict()
+    for encoder_run, same in ((runs["encoder"], True), (other, False)):
+        out = tmp_path / f"flow-{same}"
+        values = {"options.encoder_run": encoder_run, **more}
+        config = load_config(CONFIGS / "debug-flow.yaml", overrides(corpus, out, **values))
+        task = build_task(config)
+        own = task.flow.state_dict()
+        rest = {n: t for n, t in given.items() if n != "input_embedding.weight"}
+        assert rest and all(torch.equal(own[name], tensor) for name, tensor in rest.items())
+        moved = own["input_embedding.weight"]
+        # Its own encoder's codes keep what they stood for, another's take over the means.
+        assert torch.allclose(moved, given["input_embedding.weight"], atol=1e-6) == same
+
+
+def test_a_flow_cannot_begin_with_a_model_that_has_none(runs, corpus, tmp_path):
+    folder = assemble(runs["encoder"], tmp_path / "model", "debug", int8=False)
+    values = {"options.encoder_run": runs["encoder"], "options.start_from": folder}
+    config = load_config(CONFIGS / "debug-flow.yaml", overrides(corpus, tmp_path / "x", **values))
+    with pytest.raises(DataError, match="has no flow decoder"):
+        build_task(config)
+
+
 def test_embeddings_of_new_codes_are_means_of_the_old_ones():
     embedding = torch.tensor([[0.0], [1.0], [2.0], [7.0]])
     old, new = (
