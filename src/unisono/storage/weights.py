@@ -16,8 +16,10 @@ from unisono.storage.atomic import write_bytes
 
 __all__ = [
     "INT4_GROUP",
+    "LARGE",
     "int4_roundtrip",
     "int8_roundtrip",
+    "large_matrices",
     "load_weights",
     "read_metadata",
     "save_weights",
@@ -26,6 +28,8 @@ __all__ = [
 
 INT4_GROUP = 64
 """Columns that share a scale in int4."""
+LARGE = 4096
+"""Numbers from which a tensor is worth rounding; smaller ones weigh little and stay float32."""
 
 
 def save_weights(
@@ -65,6 +69,11 @@ def save_weights(
     if len(stored) != len(tensors) + len(chosen):
         raise ValueError("a tensor has the name NAME.int8, .int4 or .scale of one stored so")
     write_bytes(path, save(stored, dict(metadata or {})), ModelError)
+
+
+def large_matrices(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Names of the tensors of two or more dimensions that are `LARGE`: what int8 is for."""
+    return {name for name, t in tensors.items() if t.ndim >= 2 and t.numel() >= LARGE}
 
 
 def load_weights(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,12 @@ def tokenized(run: Path, config: TrainConfig, splits: Sequence[str], world: Worl
         ConfigError: it is another stage's run.
         DataError: it has no whole checkpoint.
     """
-    encoder = finished_encoder(run)
-    encoder_config = load_config(run / "config.yaml")
+    encoder_config, options = _encoder_stage(run)
+    trained = module_weights(run)
+    encoder = _as_shipped(options, trained["encoder"])
     encoder_config.data = config.data.model_copy(
         update={"sequence_seconds": encoder_config.data.sequence_seconds}
     )
-    options = parse_options(EncoderOptions, encoder_config.options, "encoder")
     folder = options.cache or config.out / "tokens"
     sequences = {
         split: open_sequences(encoder, options, encoder_config, split, world) for split in splits
@@ -60,7 +60,7 @@ def tokenized(run: Path, config: TrainConfig, splits: Sequence[str], world: Worl
     tokens = {
         split: cached_tokens(encoder, found, folder, world) for split, found in sequences.items()
     }
-    return Tokenized(encoder, module_weights(run)["mel_head"], sequences, tokens)
+    return Tokenized(encoder, trained["mel_head"], sequences, tokens)
 
 
 def embeddings_of(old: Sequence[Tensor], new: Sequence[Tensor], embedding: Tensor) -> Tensor:
@@ -97,13 +97,23 @@ def finished_encoder(path: Path) -> UniAudioEncoder:
             raise ConfigError(f"{path}: a model of system {model.system} has no such encoder")
         encoder: UniAudioEncoder = model.encoder
         return encoder
-    config = load_config(path / "config.yaml")
+    _, options = _encoder_stage(path)
+    return _as_shipped(options, module_weights(path)["encoder"])
+
+
+def _encoder_stage(run: Path) -> tuple[TrainConfig, EncoderOptions]:
+    """Config and options of a run of the encoder stage; `ConfigError` for another's."""
+    config = load_config(run / "config.yaml")
     if config.task != "encoder":
-        raise ConfigError(f"{path}: not a run of the encoder stage")
-    options = parse_options(EncoderOptions, config.options, "encoder")
+        raise ConfigError(f"{run}: not a run of the encoder stage")
+    return config, parse_options(EncoderOptions, config.options, "encoder")
+
+
+def _as_shipped(options: EncoderOptions, weights: Mapping[str, Tensor]) -> UniAudioEncoder:
+    """The encoder with a run's weights, rounded as they are stored."""
     # Its own weights follow; Whisper need not be read.
     encoder = build_encoder(options.model_copy(update={"whisper": None}))
-    encoder.load_state_dict(module_weights(path)["encoder"])
+    encoder.load_state_dict(dict(weights))
     return as_stored(encoder)
 
 

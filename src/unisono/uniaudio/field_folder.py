@@ -9,18 +9,16 @@ from typing import Any
 import torch
 
 from unisono.errors import ModelError
-from unisono.storage.weights import load_weights, save_weights
+from unisono.storage.weights import large_matrices, load_weights, save_weights
 from unisono.uniaudio.field_reader import FieldReader
 
 WEIGHTS = "fields.safetensors"
-_LEAST = 4096  # smaller tensors weigh little and stay float32
 
 
 def save_fields(reader: FieldReader, folder: Path, int8: bool) -> dict[str, Any]:
     """Write the weights; returns config.json's section `fields`: sizes, values of each field."""
     state = reader.state_dict()
-    rows = {n for n, t in state.items() if int8 and t.ndim >= 2 and t.numel() >= _LEAST}
-    save_weights(folder / WEIGHTS, state, int8=rows)
+    save_weights(folder / WEIGHTS, state, int8=large_matrices(state) if int8 else ())
     body = reader.body
     return {
         "dim": body.inward.weight.shape[1],

@@ -92,8 +92,8 @@ def tell(reader: FieldReader, vectors: Tensor, mask: Tensor, step: float) -> lis
     A voice's field is told where its likeliest value has LIKELY or more; a sound where it has
     AUDIBLE or more, and the likeliest one always where nobody speaks.
     """
-    odds = reader(vectors, mask)
     where = reader.places(vectors, mask)
+    odds = {name: said.sum(1) for name, said in where.items()}
     return [
         _told(
             reader,

@@ -22,7 +22,7 @@ from unisono.errors import ModelError
 from unisono.hub import read_config
 from unisono.storage.atomic import write_bytes
 from unisono.storage.entropy import FILE_NAME, model_statistics
-from unisono.storage.weights import load_weights, save_weights
+from unisono.storage.weights import LARGE, large_matrices, load_weights, save_weights
 from unisono.synthesis.convolution import TokenConvolutions
 from unisono.uniaudio import release, text_folder
 from unisono.uniaudio.config import UniAudioConfig
@@ -48,8 +48,6 @@ _DECODER_SECTIONS = {"flow", "vocoder", "mel", "decoding"}
 _OPTIONAL = {"card", "text", "hearing", "fields", "sinusoids"} | _DECODER_SECTIONS
 # Only training reads these; an inference model without them needs no running averages.
 _TRAINING_STATE = {"quantize_ema_decay": None, "quantize_restart_interval": None}
-# Smaller tensors weigh little and stay float32.
-_LEAST = 4096
 
 
 def recognises(folder: Path) -> bool:
@@ -98,7 +96,7 @@ def save(
         state |= {f"vocoder.{n}": t for n, t in decoder.vocoder.state_dict().items()}
     rows = tuple(name for name, tensor in state.items() if _goes_int8(name, tensor)) if int8 else ()
     if int8:
-        state = {n: t if n in rows or t.numel() < _LEAST else t.half() for n, t in state.items()}
+        state = {n: t if n in rows or t.numel() < LARGE else t.half() for n, t in state.items()}
     state, left = without_sinusoids(state)
     if left:
         config["sinusoids"] = left
@@ -121,8 +119,7 @@ def save(
 def save_bridge(bridge: TokenConvolutions, folder: Path, int8: bool) -> dict[str, int]:
     """Write what tells mel frames of tokens; returns its sizes, section `hearing` of the config."""
     state = bridge.state_dict()
-    rows = {n for n, t in state.items() if int8 and t.ndim >= 2 and t.numel() >= _LEAST}
-    save_weights(folder / HEARING, state, int8=rows)
+    save_weights(folder / HEARING, state, int8=large_matrices(state) if int8 else ())
     return bridge_sizes(bridge)
 
 
@@ -267,7 +264,7 @@ def _goes_int8(name: str, tensor: Tensor) -> bool:
     """
     if name.startswith(("encoder.layers.", "encoder.residual_")):
         return tensor.ndim == 2
-    large = tensor.ndim >= 2 and tensor.numel() >= _LEAST and name.endswith(".weight")
+    large = tensor.ndim >= 2 and tensor.numel() >= LARGE and name.endswith(".weight")
     kept = ("flow.input_embedding", "vocoder.f0_predictor")
     return large and name.startswith(("flow.", "vocoder.")) and not name.startswith(kept)
 

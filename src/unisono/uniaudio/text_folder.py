@@ -18,7 +18,14 @@ from torch import Tensor
 
 from unisono.errors import ModelError
 from unisono.storage.atomic import write_bytes
-from unisono.storage.weights import INT4_GROUP, int4_roundtrip, load_weights, save_weights
+from unisono.storage.weights import (
+    INT4_GROUP,
+    LARGE,
+    int4_roundtrip,
+    large_matrices,
+    load_weights,
+    save_weights,
+)
 from unisono.uniaudio import release, shared_weights
 from unisono.uniaudio.config import UniAudioConfig
 from unisono.uniaudio.describing import Describer
@@ -30,8 +37,6 @@ __all__ = ["open_own", "open_release", "save_text", "text_config", "why_no_relea
 MODEL, HEARING = "model.safetensors", "hearing.safetensors"
 WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
 
-# Smaller tensors weigh little and stay float32.
-_LEAST = 4096
 _DECODER, _ENCODER = "model.decoder.", "model.encoder."
 
 
@@ -51,7 +56,7 @@ def save_text(
     state = describer.reader.state_dict()
     shared = shared_weights.shared_with(state, model or {}, rounded=int8)
     state = {n: t for n, t in state.items() if shared_weights.source(n, shared) is None}
-    large = {n for n, tensor in state.items() if tensor.ndim >= 2 and tensor.numel() >= _LEAST}
+    large = large_matrices(state)
     matrices = {n for n in large if ".layers." in f".{n}" and state[n].ndim == 2}
     fours = {
         n for n in matrices if _whole_groups(state[n]) and (int4 or (int8 and _is_int4(state[n])))
@@ -59,7 +64,7 @@ def save_text(
     eights = large - fours if int8 else set()
     if int8 or int4:
         kept = fours | eights
-        state = {n: t if n in kept or t.numel() < _LEAST else t.half() for n, t in state.items()}
+        state = {n: t if n in kept or t.numel() < LARGE else t.half() for n, t in state.items()}
     save_weights(folder / WEIGHTS, state, int8=eights, int4=fours)
     write_bytes(folder / VOCABULARY, describer.tokens.pieces.to_str().encode(), ModelError)
     section = text_config(describer.reader.config)

@@ -10,15 +10,13 @@ from unisono.errors import ConfigError, ModelError
 from unisono.hub import read_config
 from unisono.storage.atomic import write_bytes
 from unisono.storage.entropy import FILE_NAME, model_statistics
-from unisono.storage.weights import load_weights, save_weights
+from unisono.storage.weights import large_matrices, load_weights, save_weights
 from unisono.unicodec.config import UniCodecConfig
 from unisono.unicodec.model import UniCodec
 from unisono.unicodec.tokenizer import UniCodecTokenizer
 
 VERSION = 1
 _KEYS = {"format", "version", "system", "model_id", "layout", "model"}
-# Smaller tensors weigh little and stay float32.
-_LEAST = 4096
 
 
 def recognises(folder: Path) -> bool:
@@ -67,7 +65,7 @@ def save(tokenizer: UniCodecTokenizer, folder: Path, int8: bool = False) -> None
         "model": tokenizer.model.config.to_dict(),
     }
     state = tokenizer.model.state_dict()
-    large = {n for n, t in state.items() if t.ndim >= 2 and t.numel() >= _LEAST}
+    large = large_matrices(state)
     rows = sorted(n for n in large if not n.endswith("codebook")) if int8 else []
     save_weights(folder / "model.safetensors", state, int8=rows)
     if tokenizer.statistics is not None:

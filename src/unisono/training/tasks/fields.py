@@ -87,11 +87,9 @@ class FieldsTask:
         """This process's sequences of the step: every one comes once in each pass over the data."""
         count, size = len(self.tokens["train"]), self.options.items
         first = self.world.position(step) * size
-        chosen = []
-        for place in range(first, first + size):
-            lap, number = divmod(place, count)
-            chosen.append(int(self._order(lap)[number]))
-        return self._collate("train", chosen)
+        places = [divmod(place, count) for place in range(first, first + size)]
+        orders = {lap: self._order(lap) for lap, _ in places}
+        return self._collate("train", [int(orders[lap][number]) for lap, number in places])
 
     def losses(
         self, batch: FieldBatch, step: int
