@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, overload
 
@@ -277,6 +278,16 @@ class AudioTokenizer(TextReading, ABC):
     def accepts(self, layout: TokenLayout) -> bool:
         """Whether tokens of `layout` can be decoded; systems that do with fewer streams say so."""
         return layout == self.layout
+
+    def revoiced(self, tokens: AudioTokens, voice: AudioTokens) -> AudioTokens:
+        """`tokens` said by who said the tokens `voice`: with the streams of it that come once.
+
+        Raises ConfigError for a model without such streams.
+        """
+        once = [stream.name for stream in self.layout.streams if stream.rate is None]
+        if not once:
+            raise ConfigError(f"Model '{self.model_id}' has no tokens of the voice alone.")
+        return replace(tokens, codes={**tokens.codes, **{name: voice[name] for name in once}})
 
     def decoded_length(self, tokens: AudioTokens) -> int:
         """Samples that `decode` gives: round(samples * output_rate / rate), at least one."""

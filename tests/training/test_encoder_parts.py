@@ -9,6 +9,7 @@ import torch
 from tiny_whisper import SPECIAL, VOCABULARY, write_tiny_whisper
 
 from unisono.errors import ModelError
+from unisono.training.heads import SummaryHead, summaries
 from unisono.training.losses import best_divergence, ctc_per_symbol, label_errors, masked_l1
 from unisono.training.phonemes import Inventory, edit_distance, reading_errors
 from unisono.uniaudio.text_tokens import TextTokens
@@ -126,3 +127,32 @@ def test_other_tasks_have_tokens_after_the_vocabulary(tokens):
 def test_a_folder_without_a_tokenizer_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"tokenizer\.json"):
         TextTokens.from_whisper(tmp_path)
+
+
+def test_summaries_are_means_and_deviations_of_windows_without_padding():
+    states = torch.tensor([[[1.0], [3.0], [5.0], [9.0]], [[2.0], [7.0], [8.0], [8.0]]])
+    mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
+    found, count = summaries(states, mask, window=2)
+    assert count.tolist() == [2, 1, 1]
+    torch.testing.assert_close(
+        found, torch.tensor([[2.0, 1.0], [5.0, 0.0], [2.0, 0.0]]), atol=2e-3, rtol=0
+    )
+
+
+def test_a_summary_head_that_knows_only_the_mean_is_off_by_the_variance():
+    torch.manual_seed(0)
+    below, mask = 3 + 2 * torch.randn(40, 50, 6), torch.ones(40, 50)
+    seen, _ = summaries(below, mask)
+    head = SummaryHead(6, seen)
+    torch.nn.init.zeros_(head.outward.weight)
+    torch.nn.init.zeros_(head.outward.bias)
+    total, count = head.errors(torch.randn(40, 50, 6), below, mask)
+    assert count == 40 and float(total) / 40 == pytest.approx(1.0, abs=0.01)
+    optimizer = torch.optim.Adam(head.parameters(), 0.02)
+    for _ in range(2000):  # states themselves tell their own means
+        optimizer.zero_grad()
+        total, _ = head.errors(below, below, mask)
+        total.backward()
+        optimizer.step()
+    told = head.outward(seen[:, :6])[:, :6] * head.scale[:6] + head.center[:6]
+    assert (told - seen[:, :6]).abs().mean() < 0.1 * seen[:, :6].std()

@@ -18,11 +18,11 @@ from unisono.sap.schema import SAP
 from unisono.sap.speakers import Voice
 from unisono.training.config import load_config
 from unisono.training.encoder_options import FieldsSection
-from unisono.training.export import assemble
+from unisono.training.export import assemble, renew
 from unisono.training.field_targets import FIELDS, FieldValues, facts_of, read_values
 from unisono.training.given import given_weights
 from unisono.training.loop import train
-from unisono.training.state import load_checkpoint
+from unisono.training.state import load_checkpoint, module_weights
 from unisono.training.tasks import build_task
 from unisono.uniaudio.field_reader import EVENTS
 
@@ -233,3 +233,34 @@ def test_what_the_stage_cannot_take(scenes, run, tmp_path, change, told):
     encoder = change.pop("options.encoder", run)
     with pytest.raises(ConfigError, match=told):
         build_task(of_tokens(scenes, tmp_path / "out", encoder, **change))
+
+
+def test_a_model_is_renewed_with_what_a_run_trained(scenes, run, tmp_path):
+    folder = assemble(run, tmp_path / "model", "teller", int8=False)
+    summed = {"options.start_from": folder, "options.summary_weight": 1.0, "options.frozen": 2,
+              "options.quantize_from": 0, "steps": 4, "log_every": 1}  # fmt: skip
+    config = configured(scenes, tmp_path / "next", **summed)
+    task = build_task(config)
+    done = train(config, task, terminal=False)
+    lines = [json.loads(line) for line in (done / "metrics.jsonl").read_text().splitlines()]
+    assert all(0.1 < line["summary"] < 10 for line in lines if "summary" in line)
+    assert any("summary" in line for line in lines)
+    old = unisono.load(folder)
+    new = unisono.load(renew(folder, tmp_path / "new", done, fields_run=done, int8=False))
+    trained = module_weights(done)["encoder"]["equilibrium.gate_in.weight"]
+    torch.testing.assert_close(new.encoder.equilibrium.gate_in.weight, trained)
+    assert not torch.equal(old.encoder.equilibrium.gate_in.weight, trained)
+    assert new.model_id == "teller" and new.fields.fields == task.fields.values
+    with pytest.raises(ConfigError, match="no place for flow_run"):
+        renew(folder, tmp_path / "x", done, flow_run=done)
+    with pytest.raises(ConfigError, match="only uniaudio's"):
+        renew("unicodec-mini", tmp_path / "x", done)
+
+
+def test_summaries_need_frozen_layers(scenes, tmp_path):
+    with pytest.raises(ConfigError, match="summary_weight"):
+        build_task(
+            configured(
+                scenes, tmp_path / "x", **{"options.summary_weight": 1.0, "options.frozen": 0}
+            )
+        )

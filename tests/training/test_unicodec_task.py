@@ -21,6 +21,7 @@ from unisono.training.loop import train
 from unisono.training.state import load_checkpoint, module_weights
 from unisono.training.tasks import build_task
 from unisono.training.world import World
+from unisono.unicodec.source import Pitch
 
 
 def config(corpus, out, **more):
@@ -258,3 +259,71 @@ def test_evaluation_repeats_and_changes_nothing(task):
     assert a == b and all(np.isfinite(value) for value in a.values())
     assert a["mel_distance"] != a["mel_distance_gs"]
     assert same(dict(before), dict(task.model.state_dict()))
+
+
+# Pitch told by P ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pitched(corpus, tmp_path):
+    book = "{book: {groups: 4, codes: 64, dim: 32}, channels: [2, 4], strides: [4, 4], hidden: 8}"
+    return build_task(
+        config(
+            corpus, tmp_path / "pitched",
+            **{"options.model.pitch": True, "options.model.decoder.source": True,
+               "options.model.residual_stream": book, "options.disguise_share": 1.0},
+        )
+    )  # fmt: skip
+
+
+def test_the_tracker_learns_beside_the_rest(pitched):
+    batch = pitched.batch(0)
+    optimizer = torch.optim.Adam(pitched.model.parameters(), 3e-3)
+    figures = []
+    for step in range(25):
+        optimizer.zero_grad()
+        torch.manual_seed(step)
+        loss, now = generator_figures(pitched, batch)
+        loss.backward()
+        optimizer.step()
+        figures.append(now["tracking"])
+    assert np.mean(figures[-3:]) < 0.8 * figures[0]
+    assert "tracking" in pitched.evaluate()
+
+
+def test_while_training_p_tells_the_recordings_pitch_and_then_its_own(pitched):
+    batch = pitched.batch(0)
+    book = pitched.model.residual_encoder.quantizer.book
+    wanted = book.codes(Pitch(batch.octaves, batch.voiced))
+    with torch.no_grad():
+        made = pitched.make(batch, 1.0)
+        assert torch.equal(made.residual.codes[..., 0], wanted)
+        pitched.model.eval()
+        tracked = pitched.make(batch, None).residual.codes[..., 0]
+    assert not torch.equal(tracked, wanted)  # nothing was learnt yet
+
+
+def test_what_is_tracked_is_aimed_at_where_the_disguise_has_moved_it(pitched):
+    batch = pitched.batch(0)
+    pitched.model.eval()
+    levels = pitched.model.residual_encoder.quantizer.book.levels
+
+    class Sure(torch.nn.Module):
+        """Says a pitch of 200 Hz, and voice, whatever it sees."""
+
+        def forward(self, size):
+            shape = *size.shape[:2], levels
+            odds = torch.zeros(shape)
+            place = pitched.model.residual_encoder.quantizer.book.place(torch.tensor(7.643856))
+            odds[..., round(float(place))] = 20.0
+            return odds, torch.full(shape[:2], 9.0)
+
+    pitched.model.residual_encoder.tracker = Sure()
+    spectrum = pitched.model.spectrum(batch.wave)
+    voiced = torch.ones_like(batch.voiced)
+    low = torch.full_like(batch.octaves, 7.643856 - 0.5)
+    raised = replace(batch, octaves=low, voiced=voiced, shifts=torch.full_like(batch.shifts, 0.5))
+    plain = replace(raised, shifts=torch.zeros_like(batch.shifts))
+    with torch.no_grad():
+        assert float(pitched._tracking(spectrum, raised)) < 12
+        assert float(pitched._tracking(spectrum, plain)) > 15

@@ -45,9 +45,9 @@ def tiny_config(**more):
     return UniCodecConfig.from_dict({**sizes, **more})
 
 
-def tiny_model(speech, causal=True):
+def tiny_model(speech, causal=True, **more):
     torch.manual_seed(0)
-    model = UniCodec(tiny_config(causal=causal))
+    model = UniCodec(tiny_config(causal=causal, **more))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith(("norm.mean", "log_square", "norm.scale", "norm.offset", "absent")):
@@ -97,3 +97,11 @@ def waves(speech):
 @pytest.fixture(scope="session")
 def make_config():
     return tiny_config
+
+
+@pytest.fixture(scope="session")
+def pitched(speech):
+    """A tokenizer of a model whose P tells the pitch in its first group."""
+    book = {"groups": 4, "codes": 64, "dim": 32}
+    stream = {**tiny_stream(4), "book": book}
+    return UniCodecTokenizer(tiny_model(speech, pitch=True, residual_stream=stream), "pitched")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +45,8 @@ def convert(
     as_json: common.AsJson = False,
     verbose: common.Verbose = False,
 ) -> None:
-    """Give recordings another voice: their words and melody, the global tokens of --voice.
+    """Give recordings another voice: their words and melody, the global tokens of --voice and,
+    where tokens tell the pitch, its register.
 
     A single output file is made anew; in a folder, outputs that exist are skipped. Sources that
     cannot be read are listed at the end; the others are done all the same.
@@ -117,14 +117,12 @@ def _conversion(
 ) -> Callable[[AudioTokens, Path], object]:
     """What decodes tokens into a file with the voice; `ConfigError` if the model takes none.
 
-    Streams that come once an item are the voice; they are made here, once for all sources.
+    Where tokens say whose voice it is, those of the recording are made here, once for all sources.
     """
-    once = [stream.name for stream in tokenizer.layout.streams if stream.rate is None]
-    if once:
+    if any(stream.rate is None for stream in tokenizer.layout.streams):
         heard = tokenizer.encode((read_voice(voice, tokenizer.sample_rate), tokenizer.sample_rate))
-        own = {name: heard[name] for name in once}
         return lambda tokens, path: tokenizer.decode_to_file(
-            replace(tokens, codes={**tokens.codes, **own}), path, seed, steps
+            tokenizer.revoiced(tokens, heard), path, seed, steps
         )
     if not tokenizer.voices:
         raise ConfigError(

@@ -76,6 +76,11 @@ class EncoderOptions(Section):
     """Cross-entropy of every field of the SAPs (speech or not, gender, events …), told from the
     tokens of a clip by a small network (ours): denser than SAPs written as text."""
     fields: FieldsSection = Field(default_factory=FieldsSection)
+    summary_weight: float = Field(0.0, ge=0)
+    """Error of mean and deviation, over two seconds, of the states that SAE takes from below
+    (without it: those after the frozen layers), as the mean of the code vectors there tells them
+    (ours): what lasts, voices and kinds of sound, also of clips that nobody has labelled. In units
+    of variance."""
     states_weight: float = Field(0.0, ge=0)
     """Error of what the text decoder attends to against the untouched Whisper's own final states,
     on every frame, as a share of their variance (ours): far denser than text."""
@@ -113,6 +118,8 @@ class EncoderOptions(Section):
         pooled = self.encoder.get("pooling_position", 0) <= self.frozen
         if self.states_weight and not (self.frozen and pooled and self.unfreeze_from is None):
             raise ValueError("states_weight needs frozen layers, with the pooling among them")
+        if self.summary_weight and not (self.frozen and pooled and self.unfreeze_from is None):
+            raise ValueError("summary_weight needs frozen layers, with the pooling among them")
         if self.text_bridge and (self.text_top or self.states_weight):
             raise ValueError("text_bridge takes all of Whisper's encoder: no text_top, no "
                              "states_weight")  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from unisono.errors import ConfigError
 from unisono.synthesis.convolution import TokenConvolutions
@@ -29,6 +29,7 @@ from unisono.uniaudio import LogMelFeatures, UniAudioConfig
 from unisono.uniaudio.describing import Describer
 from unisono.uniaudio.field_reader import FieldReader
 from unisono.uniaudio.folder import save
+from unisono.uniaudio.hearing import MelTop
 from unisono.uniaudio.reading import TokenReader, top_weights
 from unisono.uniaudio.text_tokens import TextTokens
 from unisono.uniaudio.tokenizer import UniAudioTokenizer
@@ -120,6 +121,61 @@ def assemble(
     )
     save(tokenizer, folder, int8, int4)
     return folder
+
+
+def renew(
+    model: str | Path,
+    folder: Path,
+    encoder_run: Path,
+    flow_run: Path | None = None,
+    hearing_run: Path | None = None,
+    fields_run: Path | None = None,
+    int8: bool = True,
+    int4: bool = True,
+) -> Path:
+    """Write a UniAudio model anew with what runs have trained of it; see `assemble`.
+
+    What no run is named for stays as the model has it. Code statistics are left out: they were of
+    other tokens.
+
+    Args:
+        model: embedded name or folder.
+
+    Raises:
+        DataError: a run has no whole checkpoint.
+        ConfigError: a model of another system, or a part of other sizes than the model's.
+    """
+    from unisono import hub
+
+    old = hub.load(str(model))
+    if not isinstance(old, UniAudioTokenizer):
+        raise ConfigError(f"{model}: a model of system {old.system}; only uniaudio's are renewed")
+    options = _options(encoder_run, EncoderOptions)
+    encoder = build_encoder(options.model_copy(update={"whisper": None}))
+    encoder.load_state_dict(module_weights(encoder_run)["encoder"])
+    bridge, text = old.bridge, old.describer
+    if hearing_run is not None:
+        bridge = _bridge(hearing_run)
+        if text is not None and isinstance(text.reader.top, MelTop):
+            _take(text.reader.top.bridge, bridge.state_dict(), "hearing_run")
+    if flow_run is not None:
+        if old.decoder is None:
+            raise ConfigError(f"{model} has no decoder, so it has no place for flow_run")
+        _take(old.decoder.flow, module_weights(flow_run)["flow"], "flow_run")
+    fields = old.fields if fields_run is None else _fields(fields_run)
+    tokenizer = UniAudioTokenizer(
+        encoder, old.features, old.decoder, old.model_id, text, bridge=bridge, fields=fields
+    )
+    save(tokenizer, folder, int8, int4)
+    return folder
+
+
+def _take(module: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{name}: of other sizes than the model's part ({reason})") from error
 
 
 def assemble_unicodec(run: Path, folder: Path, model_id: str, int8: bool = True) -> Path:

@@ -78,3 +78,46 @@ def run_layers(layers: nn.ModuleList, x: Tensor, mask: Tensor) -> Tensor:
         out = layer(x, bias)
         x = out[0] if isinstance(out, tuple) else out
     return x
+
+
+class SummaryHead(nn.Module):
+    """Mean and deviation of the states below, told by the mean of the code vectors above (ours).
+
+    Linear, so that what lasts is in the histogram of codes itself.
+
+    Args:
+        dim: width of the states. seen: summaries `[N, 2 * dim]` of some data, for their scale.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, dim: int, seen: Tensor) -> None:
+        super().__init__()
+        self.outward = nn.Linear(dim, 2 * dim)
+        self.register_buffer("center", seen.mean(0))
+        self.register_buffer("scale", seen.std(0, unbiased=False).clamp(min=1e-4))
+
+    def errors(self, vectors: Tensor, below: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared errors of windows of `vectors`, `below` `[B, T, dim]`, in units of variance,
+        summed; and how many windows `mask [B, T]` leaves."""
+        aims, real = summaries(below, mask)
+        means, _ = summaries(vectors, mask)
+        told = self.outward(means[:, : vectors.shape[-1]])
+        each = (told - (aims - self.center) / self.scale).square().mean(-1)
+        return each.sum(), real.new_tensor(len(each))
+
+
+def summaries(states: Tensor, mask: Tensor, window: int = 50) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of `states [B, T, dim]` over windows of frames: `[N, 2 * dim]`.
+
+    Only windows in which `mask [B, T]` has real frames, whose number `[N]` comes with them.
+    """
+    extra = -states.shape[1] % window
+    x = F.pad(states, (0, 0, 0, extra)).unflatten(1, (-1, window)).flatten(0, 1)
+    m = F.pad(mask, (0, extra)).unflatten(1, (-1, window)).flatten(0, 1).to(states.dtype)
+    count = m.sum(1)
+    x, m, count = x[count > 0], m[count > 0][..., None], count[count > 0]
+    mean = (x * m).sum(1) / count[:, None]
+    spread = ((x - mean[:, None]).square() * m).sum(1) / count[:, None]
+    return torch.cat([mean, (spread + 1e-6).sqrt()], dim=-1), count

@@ -88,7 +88,8 @@ class UniCodecConfig:
     rate: Hz. window, hop: of the spectrum, samples. fold: spectrum frames a token. power: to
     which magnitudes are raised at the start of training. causal: no layer sees a later frame, so
     that the model streams; otherwise temporal blocks and attention look both ways and norms know
-    the whole item. prior: frames that instance norms' learnt starting values count for [ours].
+    the whole item. prior: frames that instance norms' learnt starting values count for [ours]. pitch: P's
+    first group tells pitch and voicing as they are, for a decoder with a source [ours].
 
     Raises ConfigError for sizes that cannot run.
     """
@@ -100,6 +101,7 @@ class UniCodecConfig:
     power: float = 0.4
     causal: bool = True
     prior: float = 50.0
+    pitch: bool = False
     global_stream: StreamConfig = field(default_factory=_g)
     semantic_stream: StreamConfig = field(default_factory=_s)
     residual_stream: StreamConfig = field(default_factory=_p)
@@ -169,6 +171,13 @@ class UniCodecConfig:
         for name, stream in self.streams.items():
             if stream.book.dim % stream.book.groups:
                 return f"{name}: dim {stream.book.dim} is no multiple of {stream.book.groups}"
+        if self.pitch and not self.decoder.source:
+            return "pitch is for a decoder with source: true"
+        book, patterns = self.residual_stream.book, 2 * self.fold
+        if self.pitch and (book.codes % patterns or book.codes < 2 * patterns):
+            return f"with pitch, residual needs a multiple of {patterns} codes"
+        if self.pitch and (book.groups < 2 or book.dim // book.groups < self.fold + 2):
+            return f"with pitch, residual needs two groups of {self.fold + 2} numbers or more"
         if self.transformer.width % (2 * self.transformer.heads):
             return "the transformer's width must be a multiple of twice its heads"
         return None

@@ -132,7 +132,7 @@ class DecoderStream(LiveStream):
         if count:
             rows = self._tensor(codes["semantic"])
             given["semantic"][item, :count] = model.semantic_encoder.quantizer.lookup(rows)
-            residual: Tensor = model.absent
+            residual = model.no_residual
             if "residual" in codes:
                 rows = self._tensor(codes["residual"])
                 residual = model.residual_encoder.quantizer.lookup(rows)

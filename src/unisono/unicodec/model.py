@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from unisono.unicodec.config import UniCodecConfig
 from unisono.unicodec.decoder import FusionDecoder
+from unisono.unicodec.pitch import pitch_of_rows
 from unisono.unicodec.source import Excitation, Pitch
 from unisono.unicodec.spectrum import Spectrum
 from unisono.unicodec.state import StreamState
@@ -58,6 +59,14 @@ class UniCodec(nn.Module):
     def dtype(self) -> torch.dtype:
         """Number format of the weights."""
         return self.absent.dtype
+
+    @property
+    def no_residual(self) -> Tensor:
+        """What stands for P where it was left out, `[dim]`; it tells no pitch."""
+        if not self.config.pitch:
+            return self.absent
+        book = self.config.residual_stream.book
+        return F.pad(self.absent[book.dim // book.groups :], (book.dim // book.groups, 0))
 
     # Encoding -----------------------------------------------------------------------------------
 
@@ -113,7 +122,7 @@ class UniCodec(nn.Module):
         if "residual" in codes:
             residual = self.residual_encoder.quantizer.lookup(codes["residual"])
         else:
-            residual = self.absent.expand(*semantic.shape[:2], -1)
+            residual = self.no_residual.expand(*semantic.shape[:2], -1)
         glob = self.global_encoder.quantizer.lookup(codes["global"])
         return Vectors(glob, semantic, residual)
 
@@ -128,8 +137,8 @@ class UniCodec(nn.Module):
     def draw(self, vectors: Vectors, pitch: Pitch | None = None) -> tuple[Tensor, Pitch | None]:
         """Waves `[B, T * frame]` of vectors, and the pitch that they tell at each spectrum frame.
 
-        pitch: drawn instead of it, `[B, T * fold]`. The inverse spectrum lags; the last frame is
-        repeated to get its end out [ours].
+        pitch: drawn instead of it, `[B, T * fold]`, where P does not tell one. The inverse spectrum
+        lags; the last frame is repeated to get its end out [ours].
         """
         semantic, residual = (
             F.pad(x.transpose(1, 2), (0, self._tail), mode="replicate").transpose(1, 2)
@@ -140,14 +149,15 @@ class UniCodec(nn.Module):
             pitch = pitch.extended(self._tail * self.config.fold)
         delay = self.spectrum.delay
         length = vectors.semantic.shape[1] * self.config.frame
-        wave = self._rendered(planes, told if pitch is None else pitch)[:, delay : delay + length]
+        drawn = self._pitch(told if pitch is None else pitch, residual)
+        wave = self._rendered(planes, drawn)[:, delay : delay + length]
         frames = vectors.semantic.shape[1] * self.config.fold
         return wave, None if told is None else told.first(frames)
 
     def synthesize_piece(self, vectors: Vectors, state: StreamState) -> Tensor:
         """The next samples `[B, T * frame]` of a stream, `Spectrum.delay` samples late."""
         planes, pitch = self.decoder(vectors.glob, vectors.semantic, vectors.residual, state)
-        return self._rendered(planes, pitch, state)
+        return self._rendered(planes, self._pitch(pitch, vectors.residual, state), state)
 
     def synthesize_end(self, glob: Tensor, last: Vectors, state: StreamState) -> Tensor:
         """What a stream still lacks: `[B, delay]`, when `last` (one frame) was its last."""
@@ -155,6 +165,16 @@ class UniCodec(nn.Module):
             glob, last.semantic.expand(-1, self._tail, -1), last.residual.expand(-1, self._tail, -1)
         )
         return self.synthesize_piece(end, state)[:, : self.spectrum.delay]
+
+    def _pitch(
+        self, told: Pitch | None, residual: Tensor, state: StreamState | None = None
+    ) -> Pitch | None:
+        """The pitch that P `[B, T, dim]` says, and where it says none `told`."""
+        if not self.config.pitch or told is None:
+            return told
+        said, known = pitch_of_rows(residual, self.config.fold, self, state)
+        octaves = torch.where(known, said.octaves, told.octaves)
+        return Pitch(octaves, torch.where(known, said.voiced, told.voiced))
 
     def _rendered(
         self, planes: Tensor, pitch: Pitch | None, state: StreamState | None = None

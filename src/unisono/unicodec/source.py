@@ -19,7 +19,7 @@ from unisono.unicodec.layers import TemporalBlock
 from unisono.unicodec.state import StreamState
 
 _LOWEST, _HIGHEST = 40.0, 800.0
-_TYPICAL = 7.2
+TYPICAL = 7.2
 """log2 of 147 Hz, between the voices of women and men: where training starts."""
 _NOISE_SAMPLES = 1 << 16
 _LEVEL = 1 / 16
@@ -69,7 +69,7 @@ class PitchPredictor(nn.Module):
         self.causal, self.prior = config.causal, config.prior
         self.contour = nn.Conv1d(width, 2, 1)
         self.register_of = nn.Linear(given, 1)
-        nn.init.constant_(self.register_of.bias, _TYPICAL)
+        nn.init.constant_(self.register_of.bias, TYPICAL)
 
     def forward(self, local: Tensor, glob: Tensor, state: StreamState | None = None) -> Pitch:
         """`local [B, width, T]` (S and P at the spectrum's rate), `glob [B, given]` → pitch."""

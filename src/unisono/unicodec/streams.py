@@ -11,6 +11,8 @@ from unisono.quantize.gumbel import GumbelQuantizer
 from unisono.unicodec.attention import Transformer
 from unisono.unicodec.config import StreamConfig, UniCodecConfig
 from unisono.unicodec.layers import InstanceNorm, Recurrent, SpectralConv, TemporalBlock
+from unisono.unicodec.pitch import PitchQuantizer, PitchTracker
+from unisono.unicodec.source import Pitch
 from unisono.unicodec.state import StreamState
 
 
@@ -123,7 +125,8 @@ class ResidualEncoder(nn.Module):
 
     The third encoder's features are folded, the projection of the quantized S (gradient stopped)
     is subtracted, and what remains is quantized. Its norms are instance norms too, so that what
-    lasts, the voice, is left to G: with batch norms P told the speaker as well as G did.
+    lasts, the voice, is left to G: with batch norms P told the speaker as well as G did. With
+    `config.pitch` the first group is the pitch's, see `unicodec.pitch`.
     """
 
     def __init__(self, config: UniCodecConfig) -> None:
@@ -134,17 +137,44 @@ class ResidualEncoder(nn.Module):
         dim = stream.book.dim
         self.inward = nn.Linear(self.frames.width * config.fold, dim)
         self.known = nn.Linear(config.semantic_stream.book.dim, dim)
-        self.outward = nn.Linear(dim, dim)
-        self.spread = Spread(dim)
         self.activation = nn.PReLU()
-        self.quantizer = GumbelQuantizer(dim, stream.book.groups, stream.book.codes)
+        groups, codes = stream.book.groups, stream.book.codes
+        self.tracker: PitchTracker | None = None
+        self.quantizer: GumbelQuantizer | PitchQuantizer
+        if config.pitch:
+            self.quantizer = PitchQuantizer(dim, groups, codes, config.fold)
+            self.tracker = PitchTracker(config, self.quantizer.book.levels)
+            dim = self.quantizer.learnt.dim
+        else:
+            self.quantizer = GumbelQuantizer(dim, groups, codes)
+        self.outward = nn.Linear(self.inward.out_features, dim)
+        self.spread = Spread(dim)
 
     def forward(
-        self, spectrum: Tensor, semantic: Tensor, state: StreamState | None = None
+        self,
+        spectrum: Tensor,
+        semantic: Tensor,
+        state: StreamState | None = None,
+        pitch: Pitch | None = None,
     ) -> Tensor:
-        """`spectrum [B, 2, T, F]`, quantized S `[B, T / fold, d]` → `[B, T / fold, dim]`."""
+        """`spectrum [B, 2, T, F]`, quantized S `[B, T / fold, d]` → `[B, T / fold, dim]`.
+
+        pitch: told instead of the one that is tracked, where the first group tells it.
+        """
         x = self.inward(folded(self.frames(spectrum, state), self.fold))
-        return self.spread(self.outward(self.activation(x - self.known(semantic.detach()))))
+        x = self.spread(self.outward(self.activation(x - self.known(semantic.detach()))))
+        if not isinstance(self.quantizer, PitchQuantizer):
+            return x
+        book = self.quantizer.book
+        if pitch is None:
+            pitch = self.tracked(spectrum, state)
+        return torch.cat([book.codebook[book.codes(pitch)].to(x.dtype), x], dim=-1)
+
+    def tracked(self, spectrum: Tensor, state: StreamState | None = None) -> Pitch:
+        """The pitch of a spectrum `[B, 2, T, F]` at each of its frames, `[B, T]`."""
+        assert self.tracker is not None and isinstance(self.quantizer, PitchQuantizer)
+        levels, voice = self.tracker(spectrum.square().sum(1).sqrt(), state)
+        return Pitch(self.quantizer.book.octaves(levels.argmax(-1)), (voice > 0).to(levels.dtype))
 
 
 class Spread(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from unisono.tokenizer import AudioTokenizer, Voice
 from unisono.tokens import AudioTokens, TokenLayout
 from unisono.unicodec.decoder_stream import DecoderStream
 from unisono.unicodec.model import PIECE_SECONDS, UniCodec, Vectors
+from unisono.unicodec.pitch import PitchQuantizer
 from unisono.unicodec.state import StreamState
 from unisono.unicodec.streaming import EncoderStream
 
@@ -38,7 +40,8 @@ class UniCodecTokenizer(AudioTokenizer):
 
     n samples give ceil(n / 640) frames. Tokens without `residual` (`AudioTokens.only`) are decoded
     too; tokens of `semantic` alone need a `voice`, whose G they then get: so do all tokens that
-    are decoded with one (voice conversion).
+    are decoded with one (voice conversion), and where P tells the pitch it goes to that voice's
+    register.
     """
 
     system: ClassVar[str] = "unicodec"
@@ -73,10 +76,11 @@ class UniCodecTokenizer(AudioTokenizer):
     ) -> Iterator[np.ndarray]:
         """Waveform pieces; nothing is drawn, so `seed` and `steps` change nothing."""
         with torch.inference_mode():
-            codes = {name: self._tensor(name, array) for name, array in tokens.codes.items()}
+            given: Mapping[str, np.ndarray] = tokens.codes
             if voice is not None:
-                codes["global"] = self._voice(voice)
-            elif "global" not in codes:
+                given = self._revoiced(given, self._voice(voice))
+            codes = {name: self._tensor(name, array) for name, array in given.items()}
+            if "global" not in codes:
                 raise ConfigError(
                     "These tokens have no global stream, so no voice; decode them with voice=, the "
                     "name of a recording to sound like."
@@ -147,6 +151,11 @@ class UniCodecTokenizer(AudioTokenizer):
         own = [stream for stream in self.layout.streams if stream.name in names]
         return "semantic" in names and list(layout.streams) == own
 
+    def revoiced(self, tokens: AudioTokens, voice: AudioTokens) -> AudioTokens:
+        """`tokens` with G of the tokens `voice`, and their pitch in its register (the median's)."""
+        self.check(voice)
+        return replace(tokens, codes=self._revoiced(tokens.codes, voice.codes))
+
     def to(self, device: Any = None, dtype: Any = None) -> UniCodecTokenizer:
         """Move to a device and number format, in place; returns itself."""
         self.model.to(device=device, dtype=dtype)
@@ -177,15 +186,29 @@ class UniCodecTokenizer(AudioTokenizer):
         tensor = torch.from_numpy(codes.T.astype(np.int64)).to(self.model.device)
         return tensor if name == "global" else tensor[None]
 
-    def _voice(self, voice: Voice) -> Tensor:
-        """G `[1, groups]` of a recording."""
+    def _revoiced(
+        self, codes: Mapping[str, np.ndarray], voice: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        changed = {**codes, "global": voice["global"]}
+        quantizer = self.model.residual_encoder.quantizer
+        if not isinstance(quantizer, PitchQuantizer) or not {"residual"} <= set(codes) & set(voice):
+            return changed
+        own, other = (torch.from_numpy(x["residual"][0].astype(np.int64)) for x in (codes, voice))
+        here, there = quantizer.book.register_of(own), quantizer.book.register_of(other)
+        if here is None or there is None:
+            return changed
+        moved = quantizer.book.transposed(own, there - here).numpy().astype(np.int32)
+        return {**changed, "residual": np.concatenate([moved[None], codes["residual"][1:]])}
+
+    def _voice(self, voice: Voice) -> dict[str, np.ndarray]:
+        """Codes of a recording."""
         if isinstance(voice, str) and not Path(voice).is_file():
             raise ConfigError(
                 f"Voice '{voice}' is no audio file; model '{self.model_id}' takes recordings only."
             )
         wave = read_voice(voice, self.sample_rate)
         (codes,) = self._codes([wave[: round(VOICE_SECONDS * self.sample_rate)]])
-        return self._tensor("global", codes["global"])
+        return codes
 
     def _waves(self, codes: Mapping[str, Tensor]) -> Iterator[Tensor]:
         """Waves `[1, n]` in order; a causal model's in pieces."""

@@ -25,7 +25,7 @@ from unisono.training.config import TrainConfig, parse_options
 from unisono.training.encoder_options import EncoderOptions
 from unisono.training.encoder_start import as_stored, build_encoder, start_from
 from unisono.training.field_targets import FIELDS, Facts, FieldValues, facts_of
-from unisono.training.heads import PhonemeHead
+from unisono.training.heads import PhonemeHead, SummaryHead, summaries
 from unisono.training.losses import ctc_per_symbol, masked_l1
 from unisono.training.phonemes import Inventory, PhonemeBatch, reading_errors, sequence_phonemes
 from unisono.training.prefetch import to_device
@@ -41,6 +41,7 @@ __all__ = ["EncoderOptions", "EncoderTask", "as_stored", "build_encoder", "cache
 _VALID_BATCH = 8
 _STATES_A_CODE = 24  # how many states k-means sees for each code
 _FIELD = "field."
+_SUMMED = 256  # sequences from which the scale of summaries is taken
 _RECENT = 0.99  # decay of the counts behind the figure `use` at each step
 _LATELY = 300  # a code counts as used for so many steps after it occurred once
 
@@ -93,6 +94,9 @@ class EncoderTask:
             "phoneme_head": self.phoneme_head,
             "mel_head": self.mel_head,
         }
+        if heads.summary_weight:
+            self.summary_head = SummaryHead(dim, self._summaries())
+            self.modules["summary_head"] = self.summary_head
         self.fields, self.facts = self._open_fields()
         self.text, self.texts = self._open_text()
         if self.text is not None:
@@ -192,6 +196,17 @@ class EncoderTask:
         text.done_teaching()
         return text, texts
 
+    @torch.no_grad()
+    def _summaries(self) -> Tensor:
+        """Summaries `[N, 2 * dim]` of what some training sequences are below."""
+        sequences = self.sequences["train"]
+        count = len(sequences.seconds)
+        found = []
+        for index in range(0, count, max(1, count // _SUMMED)):
+            inputs = sequences.inputs([index])
+            found.append(summaries(_shallow(self._below(inputs)), inputs.mask)[0])
+        return torch.cat(found)
+
     def _open_fields(self) -> tuple[FieldValues | None, dict[str, list[Facts]]]:
         """The fields of SAPs if they have a weight, and what is known of all sequences."""
         o = self.options
@@ -281,6 +296,9 @@ class EncoderTask:
             told = self.field_reader(_read_states(state), inputs.mask)
             errors = self.fields.losses(told, batch.fields)
             terms |= {_FIELD + name: Term(*term) for name, term in errors.items()}
+        if self.options.summary_weight:
+            told = self.summary_head.errors(_read_states(state), _shallow(below), inputs.mask)
+            terms["summary"] = Term(*told)
         if self.text is not None and batch.text is not None:
             found = self.text.losses(self.encoder, state, batch.text, below, mel)
             terms |= {name: Term(*term) for name, term in found.items()}
@@ -298,6 +316,7 @@ class EncoderTask:
             "text": o.text_weight,
             "distill": o.distill_weight,
             "states": o.states_weight,
+            "summary": o.summary_weight,
         }
         totals = torch.stack([term.total.float() for term in terms.values()])
         counts = torch.stack([torch.as_tensor(term.count).to(totals) for term in terms.values()])
@@ -344,6 +363,11 @@ class EncoderTask:
 def _read_states(state: EncoderState) -> Tensor:
     """What the heads read: the code vectors, or the states where there are none."""
     return state.hidden if state.quantized is None else state.quantized
+
+
+def _shallow(below: EncoderState) -> Tensor:
+    """What SAE takes from below, or the states themselves."""
+    return below.hidden if below.shallow is None else below.shallow
 
 
 def _means(found: Sequence[dict[str, Term]]) -> dict[str, float]:

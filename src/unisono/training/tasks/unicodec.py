@@ -35,6 +35,7 @@ from unisono.training.world import World
 from unisono.unicodec.config import UniCodecConfig
 from unisono.unicodec.discriminator import SpectrumDiscriminator
 from unisono.unicodec.model import UniCodec, Vectors
+from unisono.unicodec.pitch import PitchQuantizer
 from unisono.unicodec.source import Pitch
 
 
@@ -75,6 +76,8 @@ class UniCodecOptions(Section):
     pitch_weight: float = Field(1.0, ge=0)
     """Of the pitch's error in octaves, of decoders with a source (ours)."""
     voicing_weight: float = Field(0.2, ge=0)
+    tracking_weight: float = Field(0.3, ge=0)
+    """Of the cross-entropy of pitch and voicing as the encoder finds them, where P tells them."""
     disguise_share: float = Field(0.0, ge=0, le=1)
     """Share of the crops of which S and P are given a disguised version (ours)."""
     disguise_octaves: float = Field(0.4, ge=0)
@@ -118,7 +121,10 @@ class Crops:
 
 @dataclass(frozen=True)
 class Made:
-    """What the model made of crops: waves `[B, n]`, G of both crops, quantized S and P, pitch."""
+    """What the model made of crops: waves `[B, n]`, G of both crops, quantized S and P, pitch.
+
+    tracking: what the encoder's pitch costs, where P tells it.
+    """
 
     wave: Tensor
     glob: Tensor
@@ -126,6 +132,7 @@ class Made:
     semantic: Quantized
     residual: Quantized
     pitch: Pitch | None
+    tracking: Tensor | None = None
 
 
 class UniCodecTask:
@@ -215,15 +222,32 @@ class UniCodecTask:
         if batch.shifts.any() or batch.colour.any():
             spectrum = disguise(spectrum, batch.shifts, batch.colour)
         semantic = model.semantic_encoder.quantizer(model.semantic_encoder(spectrum), temperature)
-        left = model.residual_encoder(spectrum, semantic.vectors)
-        residual = model.residual_encoder.quantizer(left, temperature)
-        kept = torch.where(batch.absent[:, None, None], model.absent, residual.vectors)
         # While training the pitch is given, so that the filters learn for the right harmonics.
         given = None
         if temperature is not None and batch.octaves.shape[-1]:
             given = Pitch(batch.octaves, batch.voiced)
+        left = model.residual_encoder(spectrum, semantic.vectors, pitch=given)
+        residual = model.residual_encoder.quantizer(left, temperature)
+        kept = torch.where(batch.absent[:, None, None], model.no_residual, residual.vectors)
         wave, pitch = model.draw(Vectors(voice.vectors, semantic.vectors, kept), given)
-        return Made(wave, glob, other, semantic, residual, pitch)
+        tracking = self._tracking(spectrum, batch) if model.config.pitch else None
+        return Made(wave, glob, other, semantic, residual, pitch, tracking)
+
+    def _tracking(self, spectrum: Tensor, batch: Crops) -> Tensor:
+        """Cross-entropy of the levels between which the pitch lies where voiced, and of voicing.
+
+        A disguise has moved the pitch of `spectrum` as well.
+        """
+        encoder = self.model.residual_encoder
+        assert encoder.tracker is not None and isinstance(encoder.quantizer, PitchQuantizer)
+        levels, voice = encoder.tracker(spectrum.detach().square().sum(1).sqrt())
+        place = encoder.quantizer.book.place(batch.octaves + batch.shifts[:, None])
+        low = place.floor().clamp(max=levels.shape[-1] - 2).long()
+        scores = levels.log_softmax(-1)
+        near, next_one = (scores.gather(-1, (low + n)[..., None])[..., 0] for n in range(2))
+        missed = -((1 - (place - low)) * near + (place - low) * next_one) * batch.voiced
+        voicing = F.binary_cross_entropy_with_logits(voice, batch.voiced)
+        return missed.sum() / batch.voiced.sum().clamp(min=1) + voicing
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -285,6 +309,8 @@ class UniCodecTask:
             terms["pitch"] = (o.pitch_weight, away.sum() / batch.voiced.sum().clamp(min=1))
             voicing = F.binary_cross_entropy_with_logits(made.pitch.logits, batch.voiced)
             terms["voicing"] = (o.voicing_weight, voicing)
+        if made.tracking is not None:
+            terms["tracking"] = (o.tracking_weight, made.tracking)
         if batch.taught.shape[-1]:
             told = self.distiller(made.semantic.vectors)
             real = batch.taught.abs().sum(-1) > 0
