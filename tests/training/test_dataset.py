@@ -94,3 +94,17 @@ def test_a_sequence_is_its_clips_with_pauses(tmp_path):
     np.testing.assert_array_equal(wave[:8000], clips.read(0))
     assert not wave[8000:10400].any()
     np.testing.assert_array_equal(clips.read(1, 0.25, 0.5), clips.read(1)[4000:12000])
+
+
+@given(
+    durations=st.lists(st.floats(0.1, 12), min_size=1, max_size=60), most=st.integers(1, 9),
+    seed=st.integers(0, 5),
+)  # fmt: skip
+def test_no_batch_has_more_sequences_than_asked_for(durations, most, seed):
+    plan, seen, step = BatchPlan(durations, 20.0, seed, most), [], 0
+    while len(seen) < len(durations):
+        batch = plan(step)
+        assert 1 <= len(batch) <= most
+        seen += batch
+        step += 1
+    assert sorted(seen) == list(range(len(durations)))

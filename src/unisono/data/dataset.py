@@ -208,11 +208,19 @@ class BatchPlan:
         durations: seconds of each sequence.
         batch_seconds: most padded seconds in a batch (one longer sequence stands alone).
         seed: decides everything; `plan(step)` depends on nothing else.
+        most: sequences in a batch; None: as many as fit.
     """
 
-    def __init__(self, durations: Sequence[float], batch_seconds: float, seed: int) -> None:
+    def __init__(
+        self,
+        durations: Sequence[float],
+        batch_seconds: float,
+        seed: int,
+        most: int | None = None,
+    ) -> None:
         self.durations = np.asarray(durations)
         self.batch_seconds = batch_seconds
+        self.most = len(self.durations) if most is None else most
         self.seed = seed
         # Epoch, its first step and its batches: what was asked for last, replaced as a whole so
         # that threads may share a plan.
@@ -239,7 +247,8 @@ class BatchPlan:
         longest = 0.0
         for index in np.argsort(noisy, kind="stable"):
             longest_then = max(longest, float(self.durations[index]))
-            if current and longest_then * (len(current) + 1) > self.batch_seconds:
+            long = longest_then * (len(current) + 1) > self.batch_seconds
+            if current and (long or len(current) >= self.most):
                 batches.append(current)
                 current, longest_then = [], float(self.durations[index])
             current.append(int(index))

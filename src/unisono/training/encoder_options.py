@@ -72,6 +72,9 @@ class EncoderOptions(Section):
     """Let the teacher follow the true text too, where there is one."""
     text_decoder: Literal["frozen", "trained"] = "frozen"
     """Whether Whisper's text decoder, with which it starts, is trained too."""
+    batch_items: int | None = Field(None, ge=1)
+    """Most sequences of a batch. What is told of whole clips counts by the clip: with no bound many
+    short clips in one batch count as much as a few long ones in another."""
     fields_weight: float = Field(0.0, ge=0)
     """Cross-entropy of every field of the SAPs (speech or not, gender, events …), told from the
     tokens of a clip by a small network (ours): denser than SAPs written as text."""

@@ -88,8 +88,8 @@ class UniCodecConfig:
     rate: Hz. window, hop: of the spectrum, samples. fold: spectrum frames a token. power: to
     which magnitudes are raised at the start of training. causal: no layer sees a later frame, so
     that the model streams; otherwise temporal blocks and attention look both ways and norms know
-    the whole item. prior: frames that instance norms' learnt starting values count for [ours]. pitch: P's
-    first group tells pitch and voicing as they are, for a decoder with a source [ours].
+    the whole item. prior: frames that instance norms' learnt starting values count for [ours].
+    pitch: P's first group tells pitch and voicing as they are, for a decoder with a source [ours].
 
     Raises ConfigError for sizes that cannot run.
     """

@@ -84,7 +84,9 @@ class EncoderTask:
         }
         self.inventory = Inventory(self.phonemes["train"])
         train = self.sequences["train"]
-        self.plan = BatchPlan(train.seconds, config.data.batch_seconds, config.seed)
+        self.plan = BatchPlan(
+            train.seconds, config.data.batch_seconds, config.seed, self.options.batch_items
+        )
         dim = self.encoder.config.d_model
         heads = self.options
         self.phoneme_head = PhonemeHead(dim, len(self.inventory), **heads.phoneme_head)
