@@ -264,3 +264,22 @@ def test_summaries_need_frozen_layers(scenes, tmp_path):
                 scenes, tmp_path / "x", **{"options.summary_weight": 1.0, "options.frozen": 0}
             )
         )
+
+
+def test_statistics_answer_after_a_few_steps(scenes, run, tmp_path):
+    more = {"steps": 30, "options.fields.least": 2, "options.whole": True, "log_every": 1}
+    config = of_tokens(scenes, tmp_path / "whole", run, **more)
+    task = build_task(config)
+    seen = task._statistics()
+    torch.testing.assert_close(task.reader.whole.center, seen.mean(0))
+    done = train(config, task, terminal=False)
+    lines = [json.loads(line) for line in (done / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["gender.whole"] for line in lines if "gender.whole" in line]
+    assert losses[-1] < 0.9 * losses[0]
+    held = {**more, "options.penalty": 100.0}
+    strict = build_task(of_tokens(scenes, tmp_path / "strict", run, **held))
+    train(strict.config, strict, terminal=False)
+    size = [t.reader.whole.outward.weight.norm() for t in (strict, task)]
+    assert size[0] < 0.5 * size[1]
+    tok = unisono.load(assemble(run, tmp_path / "model", "teller", fields_run=done))
+    assert tok.fields.whole is not None

@@ -11,7 +11,8 @@ from text_models import describer
 from unisono import hub, load
 from unisono.errors import ModelError
 from unisono.sap.schema import SAP
-from unisono.uniaudio.field_reader import EVENTS, FieldReader, tell
+from unisono.uniaudio.field_folder import open_fields, save_fields
+from unisono.uniaudio.field_reader import EVENTS, FieldReader, clip_statistics, tell
 from unisono.uniaudio.tokenizer import UniAudioTokenizer
 
 FIELDS = {
@@ -143,3 +144,58 @@ def test_a_broken_folder_says_what_is_wrong(teller, tmp_path):
     (tmp_path / "fields.safetensors").unlink()
     with pytest.raises(ModelError, match=r"no fields.safetensors; restore"):
         load(tmp_path)
+
+
+def whole(dim):
+    torch.manual_seed(1)
+    return FieldReader(dim, FIELDS, width=16, layers=1, whole=True).eval()
+
+
+@torch.no_grad()
+def test_statistics_answer_whatever_the_padding_and_the_convolutions():
+    reader, vectors = whole(12), torch.randn(1, 30, 12)
+    alone = reader(vectors, torch.ones(1, 30))
+    padded = torch.cat([vectors, 100 * torch.ones(1, 9, 12)], 1)
+    mask = (torch.arange(39) < 30)[None]
+    for parameter in reader.body.parameters():
+        parameter.data.normal_()
+    for name, odds in reader(padded, mask).items():
+        torch.testing.assert_close(odds, alone[name])
+
+
+@torch.no_grad()
+def test_statistics_are_mean_deviation_and_maximum():
+    vectors = torch.tensor([[[1.0, -4.0], [3.0, 0.0], [9.0, 9.0]]])
+    found = clip_statistics(vectors, torch.tensor([[1, 1, 0]]))
+    torch.testing.assert_close(found, torch.tensor([[2.0, -2.0, 1.0, 2.0, 3.0, 0.0]]))
+    reader = whole(2)
+    reader.whole.standardise(torch.tensor([[0.0] * 6, [4.0] * 6]))
+    wanted = reader.whole.outward((found - 2) / 2)
+    torch.testing.assert_close(reader.whole(vectors, torch.tensor([[1, 1, 0]])), wanted)
+
+
+@torch.no_grad()
+def test_statistics_say_what_and_convolutions_where():
+    reader = whole(4)
+    for parameter in reader.parameters():
+        parameter.data.zero_()
+    values = sum(map(len, FIELDS.values()))
+    dog = values - len(FIELDS[EVENTS]) + 1
+    reader.whole.outward.bias.data[dog] = 9
+    reader.whole.outward.bias.data[0] = 9  # nobody speaks
+    reader.body.inward.weight.data[0, 0] = 1
+    reader.body.outward.weight.data[dog, 0] = 100
+    vectors = torch.zeros(1, 50, 4)
+    vectors[0, 20:30, 0] = 1
+    (told,) = tell(reader, vectors, torch.ones(1, 50), step=0.04)
+    (sound,) = told.sounds
+    assert sound.label == "dog" and sound.start == pytest.approx(0.8, abs=0.05)
+
+
+def test_a_folder_keeps_the_statistics(tmp_path):
+    reader = whole(12)
+    reader.whole.standardise(torch.randn(9, 36))
+    again = open_fields(tmp_path, save_fields(reader, tmp_path, int8=False)).eval()
+    vectors, mask = torch.randn(2, 7, 12), torch.ones(2, 7)
+    for name, odds in again(vectors, mask).items():
+        torch.testing.assert_close(odds, reader(vectors, mask)[name])

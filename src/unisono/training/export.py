@@ -203,7 +203,8 @@ def _fields(run: Path) -> FieldReader | None:
         return None
     width, dim = weights["body.inward.weight"].shape
     layers = sum(name.startswith("body.convs.") and name.endswith("weight") for name in weights)
-    reader = FieldReader(dim, read_values(run / FIELDS), width, layers)
+    whole = "whole.outward.weight" in weights
+    reader = FieldReader(dim, read_values(run / FIELDS), width, layers, whole)
     reader.load_state_dict(weights)
     return reader
 

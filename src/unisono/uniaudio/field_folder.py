@@ -24,6 +24,7 @@ def save_fields(reader: FieldReader, folder: Path, int8: bool) -> dict[str, Any]
         "dim": body.inward.weight.shape[1],
         "width": body.inward.weight.shape[0],
         "layers": len(body.convs),
+        "whole": reader.whole is not None,
         "values": {name: list(values) for name, values in reader.fields.items()},
     }
 
@@ -36,7 +37,8 @@ def open_fields(folder: Path, section: Mapping[str, Any]) -> FieldReader:
         sizes = {name: int(section[name]) for name in ("dim", "width", "layers")}
         values = {str(name): tuple(map(str, known)) for name, known in section["values"].items()}
         with torch.device("cpu"):
-            reader = FieldReader(sizes["dim"], values, sizes["width"], sizes["layers"])
+            whole = bool(section.get("whole", False))
+            reader = FieldReader(sizes["dim"], values, sizes["width"], sizes["layers"], whole)
         reader.load_state_dict(load_weights(folder / WEIGHTS))
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -37,27 +37,38 @@ class FieldReader(nn.Module):
     weights over the tokens with which the scores are averaged, so that a short sound counts as
     much as a long one (attention pooling as in audio tagging).
 
+    With `whole` a linear layer on `ClipStatistics` answers instead, and the convolutions only say
+    where: with a thousand labelled clips it is right far more often.
+
     Args:
         dim: width of the code vectors. fields: the values of each field, in order.
         width, layers: sizes of the convolutions.
+        whole: whether statistics of the clip answer.
     """
 
     def __init__(
-        self, dim: int, fields: Mapping[str, Sequence[str]], width: int = 256, layers: int = 2
+        self,
+        dim: int,
+        fields: Mapping[str, Sequence[str]],
+        width: int = 256,
+        layers: int = 2,
+        whole: bool = False,
     ) -> None:
         super().__init__()
         self.fields = {name: tuple(values) for name, values in fields.items()}
         values = sum(map(len, self.fields.values()))
         self.body = TokenConvolutions(dim, 2 * values, width, layers)
+        self.whole = ClipStatistics(dim, values) if whole else None
 
     def forward(self, vectors: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Log-odds `[B, values]` by field of `vectors [B, T, dim]`, `mask [B, T]`."""
-        scores, shares = self._frames(vectors, mask)
-        return self._by_field((scores * shares).sum(1))
+        if self.whole is not None:
+            return self._by_field(self.whole(vectors, mask))
+        return {name: said.sum(1) for name, said in self.places(vectors, mask).items()}
 
     def places(self, vectors: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """How much each token says for each value, `[B, T, values]` by field; sums over T are
-        those of `forward`."""
+        log-odds, those of `forward` where statistics do not answer."""
         scores, shares = self._frames(vectors, mask)
         return self._by_field(scores * shares)
 
@@ -70,6 +81,40 @@ class FieldReader(nn.Module):
     def _by_field(self, values: Tensor) -> dict[str, Tensor]:
         sizes = [len(known) for known in self.fields.values()]
         return dict(zip(self.fields, values.split(sizes, -1), strict=True))
+
+
+class ClipStatistics(nn.Module):
+    """Mean, deviation and maximum of a clip's code vectors, standardised, and a linear layer."""
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, dim: int, out: int) -> None:
+        super().__init__()
+        self.outward = nn.Linear(3 * dim, out)
+        self.register_buffer("center", torch.zeros(3 * dim))
+        self.register_buffer("scale", torch.ones(3 * dim))
+
+    def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """`vectors [B, T, dim]`, `mask [B, T]` → `[B, out]`."""
+        found = clip_statistics(vectors, mask)
+        return self.outward((found - self.center) / self.scale)
+
+    @torch.no_grad()
+    def standardise(self, seen: Tensor) -> None:
+        """Take center and scale from statistics `[N, 3 * dim]` of some clips."""
+        self.center.copy_(seen.mean(0))
+        self.scale.copy_(seen.std(0, unbiased=False).clamp(min=1e-4))
+
+
+def clip_statistics(vectors: Tensor, mask: Tensor) -> Tensor:
+    """Mean, deviation and maximum `[B, 3 * dim]` of `vectors [B, T, dim]` where `mask [B, T]`."""
+    real = mask.to(vectors.dtype)[..., None]
+    count = real.sum(1).clamp(min=1)
+    mean = (vectors * real).sum(1) / count
+    spread = ((vectors - mean[:, None]).square() * real).sum(1) / count
+    most = vectors.masked_fill(real == 0, torch.finfo(vectors.dtype).min).amax(1)
+    return torch.cat([mean, spread.sqrt(), most], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -93,7 +138,7 @@ def tell(reader: FieldReader, vectors: Tensor, mask: Tensor, step: float) -> lis
     AUDIBLE or more, and the likeliest one always where nobody speaks.
     """
     where = reader.places(vectors, mask)
-    odds = {name: said.sum(1) for name, said in where.items()}
+    odds = reader(vectors, mask)
     return [
         _told(
             reader,

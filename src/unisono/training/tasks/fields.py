@@ -24,9 +24,10 @@ from unisono.training.encoder_tokens import cached_tokens, finished_encoder
 from unisono.training.field_targets import FIELDS, FieldValues, facts_of
 from unisono.training.states import LiveSequences
 from unisono.training.world import World
-from unisono.uniaudio.field_reader import FieldReader
+from unisono.uniaudio.field_reader import FieldReader, clip_statistics
 
 _VALID_BATCH = 32
+_SEEN = 4096
 
 
 class FieldsOptions(Section):
@@ -38,7 +39,11 @@ class FieldsOptions(Section):
     items: int = Field(default=32, ge=1)
     """Sequences of a step."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
-    """Share of the numbers of code vectors that are withheld."""
+    """Share of the numbers of code vectors that are withheld from the convolutions."""
+    whole: bool = False
+    """Let statistics of the clip answer, see `FieldReader`; the convolutions learn beside them."""
+    penalty: float = Field(default=0.05, ge=0)
+    """Of the squared weights on the statistics, summed: with few labels, the larger the better."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,12 @@ class FieldsTask:
             self.fields.write(config.out / FIELDS)
         torch.manual_seed(config.seed)
         dim = self.codebook.shape[1]
-        self.reader = FieldReader(dim, self.fields.values, section.width, section.layers)
+        self.reader = FieldReader(
+            dim, self.fields.values, section.width, section.layers, self.options.whole
+        )
+        if self.reader.whole is not None:
+            self.reader.whole.standardise(self._statistics())
+            nn.init.zeros_(self.reader.whole.outward.weight)
         self.modules: dict[str, nn.Module] = {"field_reader": self.reader}
         self.players = {"reader": ("field_reader",)}
 
@@ -96,18 +106,25 @@ class FieldsTask:
     ) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
         """Cross-entropy of all fields together; a figure of each."""
         self.reader.train()
-        vectors = self._vectors(batch)
+        vectors = given = self._vectors(batch)
         seed = hash((self.config.seed, self.world.position(step))) % 2**63
         drawn = torch.rand(vectors.shape, generator=torch.Generator().manual_seed(seed))
         kept = (drawn >= self.options.dropout).to(vectors) / (1 - self.options.dropout)
         vectors = vectors * kept
-        terms = self.fields.losses(self.reader(vectors, batch.mask), batch.targets)
+        places = self.reader.places(vectors, batch.mask)
+        told = {name: said.sum(1) for name, said in places.items()}
+        terms = self.fields.losses(told, batch.targets)
+        extra = vectors.new_zeros(())
+        if self.reader.whole is not None:
+            beside = self.fields.losses(self.reader(given, batch.mask), batch.targets)
+            terms |= {f"{name}.whole": term for name, term in beside.items()}
+            extra = self.options.penalty * self.reader.whole.outward.weight.square().sum()
         counts = torch.stack([count.float() for _, count in terms.values()])
         whole = self.world.sum(counts.clone())
         totals = torch.stack([total for total, _ in terms.values()])
         means = totals * self.world.size / whole.clamp(min=1)
-        told = zip(terms, means.tolist(), counts.tolist(), strict=True)
-        yield "reader", means.sum(), {name: mean for name, mean, count in told if count}
+        figures = zip(terms, means.tolist(), counts.tolist(), strict=True)
+        yield "reader", means.sum() + extra, {name: mean for name, mean, count in figures if count}
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -136,6 +153,16 @@ class FieldsTask:
 
     def _vectors(self, batch: FieldBatch) -> Tensor:
         return self.codebook.to(self._device)[batch.tokens.to(self._device)]
+
+    @torch.no_grad()
+    def _statistics(self) -> Tensor:
+        """Statistics of the training clips, many at most."""
+        count = len(self.tokens["train"])
+        found = []
+        for index in range(0, count, max(1, count // _SEEN)):
+            vectors = self.codebook[self.tokens["train"][index]][None]
+            found.append(clip_statistics(vectors, vectors.new_ones(vectors.shape[:2])))
+        return torch.cat(found)
 
     def _order(self, lap: int) -> np.ndarray:
         """The order of the sequences in one pass."""
