@@ -20,9 +20,15 @@ from unisono.errors import ConfigError
 from unisono.sap.speakers import read_voices
 from unisono.training.config import Section, TrainConfig, parse_options
 from unisono.training.encoder_options import FieldsSection
-from unisono.training.encoder_tokens import cached_tokens, finished_encoder
+from unisono.training.encoder_tokens import (
+    Tokenized,
+    cached_tokens,
+    finished_encoder,
+    tokenized,
+)
 from unisono.training.field_targets import FIELDS, FieldValues, facts_of
-from unisono.training.states import LiveSequences
+from unisono.training.given import is_model
+from unisono.training.states import LiveSequences, Sequences
 from unisono.training.world import World
 from unisono.uniaudio.field_reader import FieldReader, clip_statistics
 
@@ -65,20 +71,20 @@ class FieldsTask:
         self.options: FieldsOptions = parse_options(FieldsOptions, config.options, config.task)
         if config.data.augment.active:
             raise ConfigError("data.augment: tokens are read once, from the clips as they are")
-        encoder = finished_encoder(self.options.encoder)
+        given = self._given()
+        encoder = given.encoder
         assert encoder.quantizer is not None
         self.codebook = encoder.quantizer.codebook.weight.detach()
         section = self.options.fields
         voices = {} if section.voices is None else read_voices(section.voices)
         self.seconds, self.tokens, self.facts = {}, {}, {}
         for split in ("train", "valid"):
-            found = LiveSequences(encoder, config, split)
+            found = given.sequences[split]
             self.seconds[split] = found.seconds
             self.facts[split] = [
                 facts_of(found.items(i), voices, section.rename) for i in range(len(found.seconds))
             ]
-            folder = config.out / "tokens"
-            self.tokens[split] = cached_tokens(encoder, found, folder, self.world)
+            self.tokens[split] = given.tokens[split]
         self.fields = FieldValues.of(self.facts["train"], section)
         if self.world.main:
             self.fields.write(config.out / FIELDS)
@@ -92,6 +98,21 @@ class FieldsTask:
             nn.init.zeros_(self.reader.whole.outward.weight)
         self.modules: dict[str, nn.Module] = {"field_reader": self.reader}
         self.players = {"reader": ("field_reader",)}
+
+    def _given(self) -> Tokenized:
+        """Encoder and tokens; a run's cached states, where it has some, save its lower layers."""
+        config, path, splits = self.config, self.options.encoder, ("train", "valid")
+        if not is_model(path):
+            return tokenized(path, config, splits, self.world)
+        encoder = finished_encoder(path)
+        found: dict[str, Sequences] = {
+            split: LiveSequences(encoder, config, split) for split in splits
+        }
+        tokens = {
+            split: cached_tokens(encoder, own, config.out / "tokens", self.world)
+            for split, own in found.items()
+        }
+        return Tokenized(encoder, {}, found, tokens)
 
     def batch(self, step: int) -> FieldBatch:
         """This process's sequences of the step: every one comes once in each pass over the data."""
