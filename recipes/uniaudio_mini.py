@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
 STAGES = (
-    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "joint", "fields", "flow",
+    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "joint", "fields", "flow", "flow-joint",
     "vocoder-decoded", "pitch-decoded",
 )  # fmt: skip
 SCENES = {"mini": (9000, 1), "mini-events": (8000, 77)}
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
             runs / "mini-joint",
             out / "uniaudio-mini",
             "uniaudio-mini",
-            flow_run=runs / "mini-flow",
+            flow_run=runs / "mini-flow-joint",
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
