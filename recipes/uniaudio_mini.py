@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
 STAGES = (
-    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "joint", "fields", "flow", "flow-joint",
+    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "fields", "flow",
     "vocoder-decoded", "pitch-decoded",
 )  # fmt: skip
 SCENES = {"mini": (9000, 1), "mini-events": (8000, 77)}
@@ -56,14 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
         manifests = out / "corpus" / "manifests"
         runs = out / "runs"
         folder = assemble(
-            runs / "mini-joint",
+            runs / "mini-sap",
             out / "uniaudio-mini",
             "uniaudio-mini",
-            flow_run=runs / "mini-flow-joint",
+            flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
-            hearing_run=runs / "mini-joint",
+            hearing_run=runs / "mini-hear",
             whisper_reader=out / "corpus" / "models" / "whisper-base",
             fields_run=runs / "mini-fields",
             int4=True,
@@ -87,7 +87,7 @@ def compose_scenes(out: Path) -> None:
     held_out = runs / "scenes-valid.yaml"
     held_out.write_text(yaml.safe_dump({**tree, "split": "valid"}), encoding="utf-8")
     compose = ("-m", "unisono.cli", "compose")
-    run_python(out, *compose, str(configs / "voices.yaml"), "--voices")
+    run_python(out, *compose, str(configs / "mini.yaml"), "--voices")
     run_python(out, *compose, str(configs / "voices-eval.yaml"), "--voices")
     run_python(out, *compose, str(held_out), "runs/scenes-valid", "--count", str(VALID_SCENES))
     for name, (count, seed) in SCENES.items():
