@@ -119,10 +119,9 @@ class EncoderOptions(Section):
         if self.cache is not None and self.unfreeze_from is not None:
             raise ValueError("unfreeze_from needs the layers themselves: set cache: null")
         pooled = self.encoder.get("pooling_position", 0) <= self.frozen
-        if self.states_weight and not (self.frozen and pooled and self.unfreeze_from is None):
-            raise ValueError("states_weight needs frozen layers, with the pooling among them")
-        if self.summary_weight and not (self.frozen and pooled and self.unfreeze_from is None):
-            raise ValueError("summary_weight needs frozen layers, with the pooling among them")
+        for name in ("states_weight", "summary_weight"):
+            if getattr(self, name) and not (self.frozen and pooled and self.unfreeze_from is None):
+                raise ValueError(f"{name} needs frozen layers, with the pooling among them")
         if self.text_bridge and (self.text_top or self.states_weight):
             raise ValueError("text_bridge takes all of Whisper's encoder: no text_top, no "
                              "states_weight")  # fmt: skip

@@ -25,7 +25,7 @@ from unisono.training.tasks.vocoder import VocoderOptions
 from unisono.training.text_start import reader_config, whisper_config
 from unisono.training.text_supervision import bridge_sizes
 from unisono.training.text_targets import TOKENIZER
-from unisono.uniaudio import LogMelFeatures, UniAudioConfig
+from unisono.uniaudio import LogMelFeatures, UniAudioConfig, UniAudioEncoder
 from unisono.uniaudio.describing import Describer
 from unisono.uniaudio.field_reader import FieldReader
 from unisono.uniaudio.folder import save
@@ -83,9 +83,7 @@ def assemble(
     """
     if whisper_reader is not None and (hearing_run is None or reader_run is not None):
         raise ConfigError("whisper_reader needs hearing_run, and takes the place of reader_run")
-    options = _options(encoder_run, EncoderOptions)
-    encoder = build_encoder(options.model_copy(update={"whisper": None}))
-    encoder.load_state_dict(module_weights(encoder_run)["encoder"])
+    encoder = _encoder(encoder_run)
     decoder = None
     if flow_run is not None and vocoder_run is not None:
         flow, vocoder = _options(flow_run, FlowOptions), _options(vocoder_run, VocoderOptions)
@@ -150,9 +148,7 @@ def renew(
     old = hub.load(str(model))
     if not isinstance(old, UniAudioTokenizer):
         raise ConfigError(f"{model}: a model of system {old.system}; only uniaudio's are renewed")
-    options = _options(encoder_run, EncoderOptions)
-    encoder = build_encoder(options.model_copy(update={"whisper": None}))
-    encoder.load_state_dict(module_weights(encoder_run)["encoder"])
+    encoder = _encoder(encoder_run)
     bridge, text = old.bridge, old.describer
     if hearing_run is not None:
         bridge = _bridge(hearing_run)
@@ -185,6 +181,14 @@ def assemble_unicodec(run: Path, folder: Path, model_id: str, int8: bool = True)
     model.load_state_dict(module_weights(run)["codec"])
     unicodec_folder.save(UniCodecTokenizer(model, model_id), folder, int8)
     return folder
+
+
+def _encoder(run: Path) -> UniAudioEncoder:
+    """The encoder of an encoder run."""
+    options = _options(run, EncoderOptions)
+    encoder = build_encoder(options.model_copy(update={"whisper": None}))
+    encoder.load_state_dict(module_weights(run)["encoder"])
+    return encoder
 
 
 def _bridge(run: Path) -> TokenConvolutions:

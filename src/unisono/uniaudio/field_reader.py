@@ -64,7 +64,7 @@ class FieldReader(nn.Module):
         """Log-odds `[B, values]` by field of `vectors [B, T, dim]`, `mask [B, T]`."""
         if self.whole is not None:
             return self._by_field(self.whole(vectors, mask))
-        return {name: said.sum(1) for name, said in self.places(vectors, mask).items()}
+        return added(self.places(vectors, mask))
 
     def places(self, vectors: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """How much each token says for each value, `[B, T, values]` by field; sums over T are
@@ -81,6 +81,11 @@ class FieldReader(nn.Module):
     def _by_field(self, values: Tensor) -> dict[str, Tensor]:
         sizes = [len(known) for known in self.fields.values()]
         return dict(zip(self.fields, values.split(sizes, -1), strict=True))
+
+
+def added(places: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Log-odds `[B, values]` by field of what each token says, `[B, T, values]`."""
+    return {name: said.sum(1) for name, said in places.items()}
 
 
 class ClipStatistics(nn.Module):
@@ -138,7 +143,7 @@ def tell(reader: FieldReader, vectors: Tensor, mask: Tensor, step: float) -> lis
     AUDIBLE or more, and the likeliest one always where nobody speaks.
     """
     where = reader.places(vectors, mask)
-    odds = reader(vectors, mask)
+    odds = added(where) if reader.whole is None else reader(vectors, mask)
     return [
         _told(
             reader,

@@ -30,7 +30,7 @@ from unisono.training.field_targets import FIELDS, FieldValues, facts_of
 from unisono.training.given import is_model
 from unisono.training.states import LiveSequences, Sequences
 from unisono.training.world import World
-from unisono.uniaudio.field_reader import FieldReader, clip_statistics
+from unisono.uniaudio.field_reader import FieldReader, added, clip_statistics
 
 _VALID_BATCH = 32
 _SEEN = 4096
@@ -132,8 +132,7 @@ class FieldsTask:
         drawn = torch.rand(vectors.shape, generator=torch.Generator().manual_seed(seed))
         kept = (drawn >= self.options.dropout).to(vectors) / (1 - self.options.dropout)
         vectors = vectors * kept
-        places = self.reader.places(vectors, batch.mask)
-        told = {name: said.sum(1) for name, said in places.items()}
+        told = added(self.reader.places(vectors, batch.mask))
         terms = self.fields.losses(told, batch.targets)
         extra = vectors.new_zeros(())
         if self.reader.whole is not None:
