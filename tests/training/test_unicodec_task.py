@@ -151,18 +151,24 @@ def test_the_discriminator_alone_learns_in_its_turn(task):
     assert [turn[0] for turn in task.losses(batch, 5)] == ["generator"]
 
 
-def test_training_lowers_distillation_and_what_is_compared(task):
-    batch = task.batch(0)
-    parameters = [*task.model.parameters(), *task.distiller.parameters()]
+def trained(task, batch, parameters, steps):
+    """Figures of so many steps on one batch."""
     optimizer = torch.optim.Adam(parameters, 3e-3)
-    first = None
-    for step in range(40):
+    found = []
+    for step in range(steps):
         optimizer.zero_grad()
         torch.manual_seed(step)
         loss, figures = generator_figures(task, batch)
         loss.backward()
         optimizer.step()
-        first = first or figures
+        found.append(figures)
+    return found
+
+
+def test_training_lowers_distillation_and_what_is_compared(task):
+    batch = task.batch(0)
+    parameters = [*task.model.parameters(), *task.distiller.parameters()]
+    first, *_, figures = trained(task, batch, parameters, 40)
     assert figures["distill"] < first["distill"] - 0.05
     assert figures["mel"] < 0.6 * first["mel"] and figures["spectral"] < first["spectral"]
 
@@ -278,15 +284,8 @@ def pitched(corpus, tmp_path):
 
 def test_the_tracker_learns_beside_the_rest(pitched):
     batch = pitched.batch(0)
-    optimizer = torch.optim.Adam(pitched.model.parameters(), 3e-3)
-    figures = []
-    for step in range(25):
-        optimizer.zero_grad()
-        torch.manual_seed(step)
-        loss, now = generator_figures(pitched, batch)
-        loss.backward()
-        optimizer.step()
-        figures.append(now["tracking"])
+    steps = trained(pitched, batch, pitched.model.parameters(), 25)
+    figures = [now["tracking"] for now in steps]
     assert np.mean(figures[-3:]) < 0.8 * figures[0]
     assert "tracking" in pitched.evaluate()
 

@@ -99,11 +99,6 @@ class PitchQuantizer(nn.Module):
         self.book = PitchBook(codes, dim // groups, fold)
         self.learnt = GumbelQuantizer(dim - dim // groups, groups - 1, codes)
 
-    @property
-    def codebook(self) -> Tensor:
-        """All groups' rows `[groups, codes, dim / groups]`."""
-        return torch.cat([self.book.codebook[None], self.learnt.codebook])
-
     def forward(self, x: Tensor, temperature: float | None = None) -> Quantized:
         """See `GumbelQuantizer.forward`; the first numbers of `x` are a row of the book."""
         row, rest = x.split([self._first, self.dim - self._first], dim=-1)
