@@ -3,10 +3,10 @@
     python benchmarks/unicodec.py --model unicodec-mini --data CORPUS/eval.jsonl --json out.json
 
 Resynthesis: the clips of benchmarks/quality.py, decoded from all streams, with P at half its rate,
-and from G and S alone. Conversion: pairs of recordings of different speakers, of the manifest's
-evaluation-only voices and, apart, of training's voices (clips of CORPUS/valid.jsonl, which it did
-not see). Long: clips of one held-out voice in a row. Probes: what is said by whom at which pitch,
-told from each stream's codes alone, on clips of CORPUS/valid.jsonl and CORPUS/train.jsonl. CORPUS
+with its pitch alone, and from G and S alone. Conversion: pairs of recordings of different speakers,
+of the manifest's evaluation-only voices and, apart, of training's voices (clips of
+CORPUS/valid.jsonl, which it did not see). Long: clips of one held-out voice in a row. Probes: what
+is said by whom at which pitch, told from each stream's codes alone, on clips of CORPUS/valid.jsonl and CORPUS/train.jsonl. CORPUS
 comes from `python -m recipes.corpus --out CORPUS`, the recogniser from `python -m recipes.whisper
 --out CORPUS/models`, the speaker embedding from `pip install --no-deps resemblyzer`.
 """
@@ -160,7 +160,9 @@ def _resynthesis(
 ) -> PeersReport:
     said = peers.transcripts(clips, judges)
     first = Untouched(max(clip.audio.rate for clip in clips))
-    codecs = [first, *(StreamCodec(tokenizer, mode) for mode in modes())]
+    alone = tokenizer.layout.first_groups(residual=1)
+    ways = modes(pitched=alone != tokenizer.layout and tokenizer.accepts(alone))
+    codecs = [first, *(StreamCodec(tokenizer, mode) for mode in ways)]
     results = [peers.measure(codec, clips, said, judges, progress(codec.name)) for codec in codecs]
     return peers.report(results, judges, first.name, clips=len(clips))
 

@@ -47,6 +47,27 @@ def random_tokens(layout: TokenLayout, samples: int, rate: int, seed: int = 0) -
     return AudioTokens(codes, samples, rate, layout, "some/model")
 
 
+def test_first_groups_of_a_stream() -> None:
+    tokens = random_tokens(UNICODEC, 5000, 16_000)
+    kept = tokens.first_groups(residual=1, semantic=2)
+    assert [stream.groups for stream in kept.layout.streams] == [16, 2, 1]
+    assert np.array_equal(kept["residual"], tokens["residual"][:1])
+    assert np.array_equal(kept["semantic"], tokens["semantic"])
+    assert (kept.samples, kept.rate, kept.model) == (5000, 16_000, "some/model")
+    again = kept.layout.from_ids(kept.ids(), 5000, 16_000, "some/model")
+    assert again == kept
+    assert tokens.first_groups() == tokens
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [({"residual": 0}, "has 4 groups; 0"), ({"residual": 5}, "5 of them"), ({"x": 1}, "no stream")],
+)
+def test_groups_that_are_not_there_are_refused(groups: dict[str, int], words: str) -> None:
+    with pytest.raises(TokenError, match=words):
+        random_tokens(UNICODEC, 5000, 16_000).first_groups(**groups)
+
+
 @settings(deadline=None)
 @given(
     layouts(),

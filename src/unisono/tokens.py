@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -136,6 +136,20 @@ class TokenLayout:
                 break
             first += other.groups * other.codebook_size
         return first + group * stream.codebook_size
+
+    def first_groups(self, **groups: int) -> TokenLayout:
+        """The same layout with so many groups, from the first, of the streams named.
+
+        `TokenError` for a stream that it has not, or more or fewer groups than that has.
+        """
+        for name, count in groups.items():
+            if not 1 <= count <= self[name].groups:
+                raise TokenError(
+                    f"stream {name!r} has {self[name].groups} groups; {count} of them cannot be "
+                    "kept"
+                )
+        kept = (replace(s, groups=groups.get(s.name, s.groups)) for s in self.streams)
+        return TokenLayout(tuple(kept))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; `from_dict` takes it back."""
@@ -289,6 +303,15 @@ class AudioTokens:
         kept = {self.layout[name].name for name in names}
         layout = TokenLayout(tuple(s for s in self.layout.streams if s.name in kept))
         codes = {name: self.codes[name] for name in kept}
+        return AudioTokens(codes, self.samples, self.rate, layout, self.model)
+
+    def first_groups(self, **groups: int) -> AudioTokens:
+        """The same item with so many groups, from the first, of the streams named.
+
+        See `TokenLayout.first_groups`.
+        """
+        layout = self.layout.first_groups(**groups)
+        codes = {s.name: self.codes[s.name][: s.groups] for s in layout.streams}
         return AudioTokens(codes, self.samples, self.rate, layout, self.model)
 
     @property

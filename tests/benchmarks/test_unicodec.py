@@ -32,6 +32,7 @@ from unisono.evaluation.benchmarks.unicodec_streams import (
     modes,
 )
 from unisono.evaluation.benchmarks.unicodec_voices import by_speaker, joined, pairs, read_voices
+from unisono.tokens import AudioTokens, TokenLayout, TokenStream
 
 TOY = ToyTokenizer()
 JUDGES = Judges(SignASR(), None, alike)
@@ -81,6 +82,20 @@ def test_modes_decode_what_they_keep_and_pay_for_it():
     assert sizes[0] == pytest.approx([2 * third, 0.5, 0.5, 2 * third], abs=1e-6)
     assert sizes[1] == pytest.approx([2 * third, 2 * third, 0.5, 0.5], abs=1e-6)
     assert sizes[2] == pytest.approx([2 * third] * 4, abs=1e-6)
+
+
+def test_models_that_say_the_pitch_are_decoded_with_it_alone_too():
+    found = {mode.name: mode for mode in modes(pitched=True)}
+    assert [*found] == ["G + S + P", "G + S + P at 12.5 Hz", "G + S + pitch", "G + S"]
+    layout = TokenLayout(
+        (TokenStream("global", None, 2, 4), TokenStream("semantic", 25, 2, 4),
+         TokenStream("residual", 25, 4, 16))
+    )  # fmt: skip
+    codes = {s.name: np.ones((s.groups, 1 if s.rate is None else 5)) for s in layout.streams}
+    tokens = AudioTokens({n: x.astype(int) for n, x in codes.items()}, 3200, 16_000, layout)
+    assert found["G + S + pitch"].keep(tokens)["residual"].shape == (1, 5)
+    assert found["G + S + pitch"].bit_rate(layout) == 200.0
+    assert len(modes()) == 3
 
 
 def test_models_without_the_streams_are_refused(tokenizer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,7 +170,8 @@ def test_another_voice_brings_its_register(pitched, speech):
     changed = pitched.revoiced(tokens, type(voice)(raised, voice.samples, voice.rate, voice.layout))
     assert np.array_equal(changed["global"], voice["global"])
     assert np.array_equal(changed["semantic"], tokens["semantic"])
-    assert np.array_equal(changed["residual"][1:], tokens["residual"][1:])
+    assert changed["residual"].shape == (1, tokens["residual"].shape[1])
+    assert pitched.accepts(changed.layout)
     register = [
         book.register_of(torch.from_numpy(x.astype(np.int64)))
         for x in (changed["residual"][0], raised["residual"][0])
@@ -177,7 +179,63 @@ def test_another_voice_brings_its_register(pitched, speech):
     level = math.log2(CEILING / FLOOR) / (book.levels - 1)
     assert register[0] == pytest.approx(register[1], abs=level)
     same_voice = pitched.revoiced(tokens, tokens)
-    assert same_voice == tokens
+    assert same_voice == tokens.first_groups(residual=1)
+
+
+def test_the_voice_of_a_recording_is_that_of_its_tokens(pitched, speech):
+    tokens = pitched.encode((speech[:16_000], 16_000))
+    voice = pitched.encode((speech, 16_000))
+    told = pitched.decode(pitched.revoiced(tokens, voice))
+    assert np.array_equal(pitched.decode(tokens, voice=(speech, 16_000)).samples, told.samples)
+
+
+@torch.no_grad()
+def test_of_another_voices_residual_only_the_pitch_is_decoded(pitched, speech):
+    model, tokens = pitched.model, pitched.encode((speech[:16_000], 16_000))
+    alone = tokens.first_groups(residual=1)
+    assert alone.layout.tokens_per_second == 75
+    codes = torch.from_numpy(tokens["residual"].T.astype(np.int64))
+    vectors = model.residual_vectors(codes[:, :1])
+    assert torch.equal(vectors, model.pitch_alone(model.residual_vectors(codes)))
+    other = {**tokens.codes, "residual": tokens["residual"].copy()}
+    other["residual"][1:] = (other["residual"][1:] + 1) % 64
+    changed = replace(tokens, codes=other)
+    assert not np.array_equal(pitched.decode(changed).samples, pitched.decode(tokens).samples)
+    made = [pitched.decode(x.first_groups(residual=1)).samples for x in (tokens, changed)]
+    assert np.array_equal(*made)
+
+
+@torch.no_grad()
+def test_without_residual_the_pitch_is_the_voices_alone(pitched, speech):
+    model = pitched.model
+    codes = model.encode(torch.from_numpy(speech[: 25 * 640])[None])
+    without = model.vectors({k: v for k, v in codes.items() if k != "residual"})
+    _, told = model.draw(without)
+    register = model.decoder.pitch.register_of(without.glob)
+    assert torch.equal(told.octaves, register.expand_as(told.octaves))
+    _, nothing = model.draw(model.vectors(codes))
+    assert nothing is None  # nobody asks where P says it
+
+
+@torch.inference_mode()
+def test_live_items_with_all_of_residual_its_pitch_and_none_equal_offline_ones(pitched, speech):
+    waves = [speech[: n * 640] for n in (9, 12, 12)]
+    tokens = [pitched.encode((wave, 16_000)) for wave in waves]
+    given = [
+        tokens[0].only("global", "semantic"), tokens[1], tokens[2].first_groups(residual=1)
+    ]  # fmt: skip
+    made = [[], [], []]
+    with pitched.decoder_stream(3) as stream:
+        for start, end in ((0, 5), (5, 12)):
+            codes = [
+                {n: x if n == "global" else x[:, start:end] for n, x in one.codes.items()}
+                for one in given
+            ]
+            ends = [end >= one["semantic"].shape[1] for one in given]
+            for parts, part in zip(made, stream.push(codes, ends=ends), strict=True):
+                parts.append(part)
+    for one, parts in zip(given, made, strict=True):
+        np.testing.assert_allclose(np.concatenate(parts), pitched.decode(one).samples[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(

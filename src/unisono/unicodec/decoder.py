@@ -58,11 +58,17 @@ class FusionDecoder(nn.Module):
         semantic: Tensor,
         residual: Tensor,
         state: StreamState | None = None,
+        tell_pitch: bool = True,
     ) -> tuple[Tensor, Pitch | None]:
-        """G `[B, dg]`, S `[B, T, ds]`, P `[B, T, dp]` → planes `[B, 2|5, T * fold, F]`, pitch."""
+        """G `[B, dg]`, S `[B, T, ds]`, P `[B, T, dp]` → planes `[B, 2|5, T * fold, F]`, pitch.
+
+        tell_pitch: False where nobody needs to be told, which saves the time.
+        """
         x = self.inward(torch.cat([semantic, residual], dim=-1))
         x = x.unflatten(-1, (self.fold, self.width)).flatten(1, 2).transpose(1, 2)
-        pitch = None if self.pitch is None else self.pitch(x, glob, state)
+        pitch = None
+        if self.pitch is not None and tell_pitch:
+            pitch = self.pitch(x, glob, state)
         x = self.voices[0](x, glob, state)
         for block in self.before:
             x = block(x, state)

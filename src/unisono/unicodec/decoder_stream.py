@@ -28,6 +28,7 @@ class DecoderStream(LiveStream):
         self._late = model.spectrum.delay
         self._voiced = [False] * batch
         self._begun = [False] * batch
+        self._pitched = [model.config.pitch] * batch  # by P, as far as an item has come
         self._glob = torch.zeros(batch, streams["global"].book.dim, device=device, dtype=dtype)
         # Quantized S and P of each item's newest frame; the last one is repeated at the end.
         self._last = {
@@ -43,9 +44,10 @@ class DecoderStream(LiveStream):
 
         Args:
             codes: a mapping an item, as `EncoderStream.push` gives it or `AudioTokens.codes`:
-                `semantic` `[groups, frames]`, `residual` alike (left out: P counts as absent), and
-                `global` `[groups, 1]` with the first frames, later only to change the voice. Items
-                that go on have equally many frames; None or nothing for an item that has ended.
+                `semantic` `[groups, frames]`, `residual` alike (or its pitch alone; left out: P
+                counts as absent), and `global` `[groups, 1]` with the first frames, later only to
+                change the voice. Items that go on have equally many frames; None or nothing for an
+                item that has ended.
             ends: items that end with these codes, which may be fewer than the others'.
 
         Returns:
@@ -93,6 +95,8 @@ class DecoderStream(LiveStream):
                 continue
             array = np.asarray(codes[stream.name])
             wanted = stream.groups, 1 if stream.rate is None else frames
+            if stream.name == "residual" and self.model.config.pitch and len(array) == 1:
+                wanted = 1, frames
             if array.shape != wanted or array.dtype.kind not in "iu":
                 raise TokenError(
                     f"{stream.name} of item {item} must be whole numbers [groups, frames] = "
@@ -134,8 +138,9 @@ class DecoderStream(LiveStream):
             given["semantic"][item, :count] = model.semantic_encoder.quantizer.lookup(rows)
             residual = model.no_residual
             if "residual" in codes:
-                rows = self._tensor(codes["residual"])
-                residual = model.residual_encoder.quantizer.lookup(rows)
+                residual = model.residual_vectors(self._tensor(codes["residual"]))
+            else:
+                self._pitched[item] = False
             given["residual"][item, :count] = residual
 
     def _tensor(self, codes: Any) -> Tensor:
@@ -154,10 +159,12 @@ class DecoderStream(LiveStream):
         """Decode frames `begin` to `end` of all; keep the samples of items that have them."""
         model = self.model
         piece = max(1, round(PIECE_SECONDS * model.config.rate / model.config.frame))
+        pitched = self._all_pitched()
         for start in range(begin, end, piece):
             stop = min(end, start + piece)
             semantic, residual = (given[n][:, start:stop] for n in ("semantic", "residual"))
-            made = model.synthesize_piece(Vectors(self._glob, semantic, residual), state)
+            vectors = Vectors(self._glob, semantic, residual, pitched)
+            made = model.synthesize_piece(vectors, state)
             for n, count in enumerate(counts):
                 if count >= stop:
                     waves[n].append(made[n] if self._begun[n] else made[n, self._late :])
@@ -166,5 +173,10 @@ class DecoderStream(LiveStream):
 
     def _rest(self, state: StreamState) -> Tensor:
         """What each item lacks if it ends here: `[batch, late]`; the stream itself stays."""
-        last = Vectors(self._glob, self._last["semantic"], self._last["residual"])
+        semantic, residual = (self._last[name] for name in ("semantic", "residual"))
+        last = Vectors(self._glob, semantic, residual, self._all_pitched())
         return self.model.synthesize_end(self._glob, last, state.fork())
+
+    def _all_pitched(self) -> bool:
+        """Whether P says the pitch of all items that go on."""
+        return all(said or over for said, over in zip(self._pitched, self._ended, strict=True))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unisono.unicodec.config import UniCodecConfig
 from unisono.unicodec.decoder import FusionDecoder
-from unisono.unicodec.pitch import pitch_of_rows
+from unisono.unicodec.pitch import PitchQuantizer, pitch_of_rows
 from unisono.unicodec.source import Excitation, Pitch
 from unisono.unicodec.spectrum import Spectrum
 from unisono.unicodec.state import StreamState
@@ -26,11 +26,14 @@ PIECE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Vectors:
-    """Quantized vectors: glob `[B, dg]`, semantic `[B, T, ds]`, residual `[B, T, dp]`."""
+    """Quantized vectors: glob `[B, dg]`, semantic `[B, T, ds]`, residual `[B, T, dp]`.
+
+    pitched: whether P says a pitch in every frame, so that none has to be told."""
 
     glob: Tensor
     semantic: Tensor
     residual: Tensor
+    pitched: bool = False
 
 
 class UniCodec(nn.Module):
@@ -62,11 +65,11 @@ class UniCodec(nn.Module):
 
     @property
     def no_residual(self) -> Tensor:
-        """What stands for P where it was left out, `[dim]`; it tells no pitch."""
+        """What stands for P where it was left out, `[dim]`; it says no pitch."""
         if not self.config.pitch:
             return self.absent
-        book = self.config.residual_stream.book
-        return F.pad(self.absent[book.dim // book.groups :], (book.dim // book.groups, 0))
+        first = self._pitch_dim
+        return F.pad(self.absent[first:], (first, 0))
 
     # Encoding -----------------------------------------------------------------------------------
 
@@ -119,12 +122,35 @@ class UniCodec(nn.Module):
     def vectors(self, codes: Codes) -> Vectors:
         """Vectors of codes; without `residual` among them, P counts as absent."""
         semantic = self.semantic_encoder.quantizer.lookup(codes["semantic"])
+        pitched = self.config.pitch and "residual" in codes
         if "residual" in codes:
-            residual = self.residual_encoder.quantizer.lookup(codes["residual"])
+            residual = self.residual_vectors(codes["residual"])
         else:
             residual = self.no_residual.expand(*semantic.shape[:2], -1)
         glob = self.global_encoder.quantizer.lookup(codes["global"])
-        return Vectors(glob, semantic, residual)
+        return Vectors(glob, semantic, residual, pitched)
+
+    def residual_vectors(self, codes: Tensor) -> Tensor:
+        """Vectors `[..., dim]` of P's codes `[..., groups]`, or `[..., 1]`: its pitch alone."""
+        quantizer = self.residual_encoder.quantizer
+        if codes.shape[-1] == self.config.residual_stream.book.groups:
+            return quantizer.lookup(codes)
+        assert isinstance(quantizer, PitchQuantizer)
+        return self._with_pitch(quantizer.book.codebook[codes[..., 0]])
+
+    def pitch_alone(self, residual: Tensor) -> Tensor:
+        """P's vectors `[..., dim]` with nothing left but the pitch that they say."""
+        return self._with_pitch(residual[..., : self._pitch_dim])
+
+    def _with_pitch(self, rows: Tensor) -> Tensor:
+        rest = self.absent[self._pitch_dim :]
+        return torch.cat([rows, rest.expand(*rows.shape[:-1], -1)], dim=-1)
+
+    @property
+    def _pitch_dim(self) -> int:
+        """Numbers of P's vectors that say the pitch."""
+        book = self.config.residual_stream.book
+        return book.dim // book.groups
 
     def decode(self, codes: Codes) -> Tensor:
         """Waves `[B, T * frame]` of codes."""
@@ -135,16 +161,18 @@ class UniCodec(nn.Module):
         return self.draw(vectors)[0]
 
     def draw(self, vectors: Vectors, pitch: Pitch | None = None) -> tuple[Tensor, Pitch | None]:
-        """Waves `[B, T * frame]` of vectors, and the pitch that they tell at each spectrum frame.
+        """Waves `[B, T * frame]` of vectors, and the pitch that is told at each spectrum frame.
 
-        pitch: drawn instead of it, `[B, T * fold]`, where P does not tell one. The inverse spectrum
-        lags; the last frame is repeated to get its end out [ours].
+        pitch: drawn instead of it, `[B, T * fold]`, where P says none. None is told where P says
+        all, except in training. The inverse spectrum lags; the last frame is repeated to get its
+        end out [ours].
         """
         semantic, residual = (
             F.pad(x.transpose(1, 2), (0, self._tail), mode="replicate").transpose(1, 2)
             for x in (vectors.semantic, vectors.residual)
         )
-        planes, told = self.decoder(vectors.glob, semantic, residual)
+        asked = self.training or not vectors.pitched
+        planes, told = self.decoder(vectors.glob, semantic, residual, tell_pitch=asked)
         if pitch is not None:
             pitch = pitch.extended(self._tail * self.config.fold)
         delay = self.spectrum.delay
@@ -156,23 +184,26 @@ class UniCodec(nn.Module):
 
     def synthesize_piece(self, vectors: Vectors, state: StreamState) -> Tensor:
         """The next samples `[B, T * frame]` of a stream, `Spectrum.delay` samples late."""
-        planes, pitch = self.decoder(vectors.glob, vectors.semantic, vectors.residual, state)
+        planes, pitch = self.decoder(
+            vectors.glob, vectors.semantic, vectors.residual, state, not vectors.pitched
+        )
         return self._rendered(planes, self._pitch(pitch, vectors.residual, state), state)
 
     def synthesize_end(self, glob: Tensor, last: Vectors, state: StreamState) -> Tensor:
         """What a stream still lacks: `[B, delay]`, when `last` (one frame) was its last."""
-        end = Vectors(
-            glob, last.semantic.expand(-1, self._tail, -1), last.residual.expand(-1, self._tail, -1)
-        )
+        semantic, residual = (x.expand(-1, self._tail, -1) for x in (last.semantic, last.residual))
+        end = Vectors(glob, semantic, residual, last.pitched)
         return self.synthesize_piece(end, state)[:, : self.spectrum.delay]
 
     def _pitch(
         self, told: Pitch | None, residual: Tensor, state: StreamState | None = None
     ) -> Pitch | None:
         """The pitch that P `[B, T, dim]` says, and where it says none `told`."""
-        if not self.config.pitch or told is None:
+        if not self.config.pitch:
             return told
         said, known = pitch_of_rows(residual, self.config.fold, self, state)
+        if told is None:
+            return said
         octaves = torch.where(known, said.octaves, told.octaves)
         return Pitch(octaves, torch.where(known, said.voiced, told.voiced))
 

@@ -53,7 +53,8 @@ class PitchPredictor(nn.Module):
     """Contour from S and P, register from G.
 
     The contour's own mean over the voiced frames (so far, where the model is causal) is taken out,
-    so that how high the voice is can come from G alone.
+    so that how high the voice is can come from G alone. Where P itself says the pitch
+    (`config.pitch`) there is no contour: this is for tokens without P, and prosody is P's to tell.
     """
 
     def __init__(self, width: int, given: int, config: UniCodecConfig) -> None:
@@ -67,7 +68,8 @@ class PitchPredictor(nn.Module):
             for dilation in (1, 2)
         )  # fmt: skip
         self.causal, self.prior = config.causal, config.prior
-        self.contour = nn.Conv1d(width, 2, 1)
+        self.flat = config.pitch
+        self.contour = nn.Conv1d(width, 1 if self.flat else 2, 1)
         self.register_of = nn.Linear(given, 1)
         nn.init.constant_(self.register_of.bias, TYPICAL)
 
@@ -75,10 +77,12 @@ class PitchPredictor(nn.Module):
         """`local [B, width, T]` (S and P at the spectrum's rate), `glob [B, given]` → pitch."""
         for block in self.blocks:
             local = block(local, state)
-        contour, logits = self.contour(local).unbind(1)
-        voiced = logits.sigmoid()
-        contour = contour - self._mean(contour, voiced, state)
-        return Pitch(contour + self.register_of(glob), voiced, logits)
+        *contours, logits = self.contour(local).unbind(1)
+        voiced, register = logits.sigmoid(), self.register_of(glob)
+        if self.flat:
+            return Pitch(register.expand_as(logits), voiced, logits)
+        contour = contours[0] - self._mean(contours[0], voiced, state)
+        return Pitch(contour + register, voiced, logits)
 
     def _mean(self, contour: Tensor, voiced: Tensor, state: StreamState | None) -> Tensor:
         """Mean of `contour [B, T]` weighted by `voiced`; 0 counts for a tenth of `prior` frames."""

@@ -24,7 +24,7 @@ from unisono.segments import (
 from unisono.tokenizer import AudioTokenizer, Voice
 from unisono.tokens import AudioTokens, TokenLayout
 from unisono.unicodec.decoder_stream import DecoderStream
-from unisono.unicodec.model import PIECE_SECONDS, UniCodec, Vectors
+from unisono.unicodec.model import PIECE_SECONDS, UniCodec
 from unisono.unicodec.pitch import PitchQuantizer
 from unisono.unicodec.state import StreamState
 from unisono.unicodec.streaming import EncoderStream
@@ -39,8 +39,9 @@ class UniCodecTokenizer(AudioTokenizer):
     """Streams `global` (once), `semantic` and `residual` (25 Hz); see `UniCodecConfig`.
 
     n samples give ceil(n / 640) frames. Tokens without `residual` (`AudioTokens.only`) are decoded
-    too; tokens of `semantic` alone need a `voice`, whose G they then get: so do all tokens that
-    are decoded with one (voice conversion), and where P tells the pitch it goes to that voice's
+    too, and where P says the pitch so are tokens with that alone (`AudioTokens.first_groups`);
+    tokens of `semantic` alone need a `voice`, whose G they then get: so do all tokens that are
+    decoded with one (voice conversion), of whose P only the pitch is left, in that voice's
     register.
     """
 
@@ -146,14 +147,23 @@ class UniCodecTokenizer(AudioTokenizer):
     # What else there is -------------------------------------------------------------------------
 
     def accepts(self, layout: TokenLayout) -> bool:
-        """Whether tokens of `layout` can be decoded: all streams, or without P, or S alone."""
+        """Whether tokens of `layout` can be decoded: all streams, P's pitch instead of all of P,
+        without P, or S alone."""
         names = [stream.name for stream in layout.streams]
-        own = [stream for stream in self.layout.streams if stream.name in names]
-        return "semantic" in names and list(layout.streams) == own
+        if "semantic" not in names:
+            return False
+        own = TokenLayout(tuple(s for s in self.layout.streams if s.name in names))
+        pitched = self.model.config.pitch and "residual" in names
+        return layout == own or (pitched and layout == own.first_groups(residual=1))
 
     def revoiced(self, tokens: AudioTokens, voice: AudioTokens) -> AudioTokens:
-        """`tokens` with G of the tokens `voice`, and their pitch in its register (the median's)."""
+        """`tokens` with G of the tokens `voice`, and their pitch in its register (the median's).
+
+        Where P says the pitch, nothing else of it is left: it is as the speaker said it.
+        """
         self.check(voice)
+        if self.model.config.pitch and "residual" in tokens.codes:
+            tokens = tokens.first_groups(residual=1)
         return replace(tokens, codes=self._revoiced(tokens.codes, voice.codes))
 
     def to(self, device: Any = None, dtype: Any = None) -> UniCodecTokenizer:
@@ -191,14 +201,17 @@ class UniCodecTokenizer(AudioTokenizer):
     ) -> dict[str, np.ndarray]:
         changed = {**codes, "global": voice["global"]}
         quantizer = self.model.residual_encoder.quantizer
-        if not isinstance(quantizer, PitchQuantizer) or not {"residual"} <= set(codes) & set(voice):
+        if not isinstance(quantizer, PitchQuantizer) or "residual" not in codes:
+            return changed
+        changed["residual"] = codes["residual"][:1]
+        if "residual" not in voice:
             return changed
         own, other = (torch.from_numpy(x["residual"][0].astype(np.int64)) for x in (codes, voice))
         here, there = quantizer.book.register_of(own), quantizer.book.register_of(other)
         if here is None or there is None:
             return changed
         moved = quantizer.book.transposed(own, there - here).numpy().astype(np.int32)
-        return {**changed, "residual": np.concatenate([moved[None], codes["residual"][1:]])}
+        return {**changed, "residual": moved[None]}
 
     def _voice(self, voice: Voice) -> dict[str, np.ndarray]:
         """Codes of a recording."""
@@ -228,7 +241,9 @@ class UniCodecTokenizer(AudioTokenizer):
             wave = model.synthesize_piece(vectors, state)
             yield wave[:, late:]
             late = max(0, late - wave.shape[1])
-        last = Vectors(vectors.glob, vectors.semantic[:, -1:], vectors.residual[:, -1:])
+        last = replace(
+            vectors, semantic=vectors.semantic[:, -1:], residual=vectors.residual[:, -1:]
+        )
         yield model.synthesize_end(vectors.glob, last, state)
 
 

@@ -44,11 +44,18 @@ class Mode:
     bit_rate: Callable[[TokenLayout], float]
 
 
-def modes() -> tuple[Mode, ...]:
-    """All streams; P with every second frame held, which halves its rate; G and S alone."""
+def modes(pitched: bool = False) -> tuple[Mode, ...]:
+    """All streams; P with every second frame held, which halves its rate; of P the pitch alone,
+    where it says that (`pitched`); G and S alone."""
+    pitch = Mode(
+        "G + S + pitch",
+        lambda tokens: tokens.first_groups(residual=1),
+        lambda layout: layout.first_groups(residual=1).bits_per_second,
+    )
     return (
         Mode("G + S + P", lambda tokens: tokens, lambda layout: layout.bits_per_second),
         Mode("G + S + P at 12.5 Hz", held, lambda layout: _bits(layout, "residual", 0.5)),
+        *([pitch] if pitched else []),
         Mode(
             "G + S",
             lambda tokens: tokens.only("global", "semantic"),

@@ -78,8 +78,13 @@ class UniCodecOptions(Section):
     voicing_weight: float = Field(0.2, ge=0)
     tracking_weight: float = Field(0.3, ge=0)
     """Of the cross-entropy of pitch and voicing as the encoder finds them, where P tells them."""
+    pitch_alone: float = Field(0.0, ge=0, le=1)
+    """Share of the crops that are decoded with nothing of P but the pitch, as another voice is
+    (ours); of those that have P at all."""
     disguise_share: float = Field(0.0, ge=0, le=1)
     """Share of the crops of which S and P are given a disguised version (ours)."""
+    disguise_residual: bool = True
+    """Whether P is given it too."""
     disguise_octaves: float = Field(0.4, ge=0)
     """Pitch and formants go up or down together by as much at most."""
     disguise_colour: float = Field(0.3, ge=0)
@@ -100,7 +105,7 @@ class UniCodecOptions(Section):
 
 @dataclass(frozen=True)
 class Crops:
-    """Waves `[B, n]`; others `[B, n]` of the same voices; swapped, absent `[B]` bool.
+    """Waves `[B, n]`; others `[B, n]` of the same voices; swapped, absent, alone `[B]` bool.
 
     taught `[B, T, W]`: the teacher's features, zeros where there are none; no width: no teacher.
     octaves, voiced `[B, T * fold]`: the pitch, see `track_pitch`; no width: no source.
@@ -111,6 +116,7 @@ class Crops:
     other: Tensor
     swapped: Tensor
     absent: Tensor
+    alone: Tensor
     taught: Tensor
     octaves: Tensor
     voiced: Tensor
@@ -219,18 +225,23 @@ class UniCodecTask:
         other = model.global_encoder(model.spectrum(batch.other))
         chosen = torch.where(batch.swapped[:, None], other, glob)
         voice = model.global_encoder.quantizer(chosen, temperature)
+        hidden = spectrum
         if batch.shifts.any() or batch.colour.any():
-            spectrum = disguise(spectrum, batch.shifts, batch.colour)
-        semantic = model.semantic_encoder.quantizer(model.semantic_encoder(spectrum), temperature)
+            hidden = disguise(spectrum, batch.shifts, batch.colour)
+        semantic = model.semantic_encoder.quantizer(model.semantic_encoder(hidden), temperature)
         # While training the pitch is given, so that the filters learn for the right harmonics.
         given = None
         if temperature is not None and batch.octaves.shape[-1]:
             given = Pitch(batch.octaves, batch.voiced)
-        left = model.residual_encoder(spectrum, semantic.vectors, pitch=given)
+        seen = hidden if self.options.disguise_residual else spectrum
+        left = model.residual_encoder(seen, semantic.vectors, pitch=given)
         residual = model.residual_encoder.quantizer(left, temperature)
-        kept = torch.where(batch.absent[:, None, None], model.no_residual, residual.vectors)
+        kept = residual.vectors
+        if model.config.pitch:
+            kept = torch.where(batch.alone[:, None, None], model.pitch_alone(kept), kept)
+        kept = torch.where(batch.absent[:, None, None], model.no_residual, kept)
         wave, pitch = model.draw(Vectors(voice.vectors, semantic.vectors, kept), given)
-        tracking = self._tracking(spectrum, batch) if model.config.pitch else None
+        tracking = self._tracking(hidden, batch) if model.config.pitch else None
         return Made(wave, glob, other, semantic, residual, pitch, tracking)
 
     def _tracking(self, spectrum: Tensor, batch: Crops) -> Tensor:
@@ -251,16 +262,16 @@ class UniCodecTask:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """On fixed held-out crops: all terms, and the mel distance of all, of G + S alone."""
+        """On fixed held-out crops: all terms, and the mel distance of all, of G + S alone, and of
+        these with the pitch where P says it."""
         self.model.eval()
         batch = self._held_out()
         self.mel_loss.to(batch.wave.device)
         figures = {}
-        for name, absent in (("mel_distance", False), ("mel_distance_gs", True)):
-            given = torch.full_like(batch.absent, absent)
-            made = self.make(replace(batch, absent=given), None)
-            figures[name] = self._mel_distance(made.wave, batch.wave)
-            if not absent:
+        for kept in self._versions():
+            made = self.make(_decoded_from(batch, kept), None)
+            figures[f"mel_distance{kept}"] = self._mel_distance(made.wave, batch.wave)
+            if not kept:
                 terms = self._terms(batch, made)
                 figures |= {term: float(value) for term, (_, value) in terms.items()}
                 figures |= {
@@ -271,14 +282,14 @@ class UniCodecTask:
 
     @torch.no_grad()
     def samples(self) -> dict[str, Sample]:
-        """Three held-out crops: real, from all tokens, and from G and S alone."""
+        """Three held-out crops: real, from all tokens, and from fewer, as `evaluate` has them."""
         self.model.eval()
         batch = self._held_out()
         found: dict[str, Sample] = {}
         versions = {"real": batch.wave[:3]}
-        for name, absent in (("made", False), ("made-gs", True)):
-            given = torch.full_like(batch.absent, absent)
-            versions[name] = self.make(replace(batch, absent=given), None).wave[:3]
+        for kept in self._versions():
+            made = self.make(_decoded_from(batch, kept), None)
+            versions["made" + kept.replace("_", "-")] = made.wave[:3]
         mel = self.mel.to(batch.wave.device)
         for name, waves in versions.items():
             for number, (wave, picture) in enumerate(zip(waves, mel(waves), strict=True), 1):
@@ -318,6 +329,9 @@ class UniCodecTask:
             distill = -(near * real).sum() / real.sum().clamp(min=1)
             terms["distill"] = (o.distill_weight, distill)
         return terms
+
+    def _versions(self) -> tuple[str, ...]:
+        return ("", "_gs", "_gs_pitch") if self.sizes.pitch else ("", "_gs")
 
     def _mel_distance(self, made: Tensor, real: Tensor) -> float:
         mel = self.mel.to(real.device)
@@ -361,11 +375,19 @@ class UniCodecTask:
         return Crops(
             torch.from_numpy(np.stack(waves)),
             torch.from_numpy(np.stack(others)),
-            torch.from_numpy(rng.random(count) < self.options.other_share),
-            torch.from_numpy(rng.random(count) < self.options.residual_dropout),
+            torch.from_numpy(rng.random(count) < o.other_share),
+            torch.from_numpy(rng.random(count) < o.residual_dropout),
+            torch.from_numpy(rng.random(count) < o.pitch_alone),
             torch.from_numpy(np.stack(lessons) if lessons else none),
             octaves,
             voiced,
             *disguises,
             count * self.frames * self.sizes.frame / self.sizes.rate,
         )
+
+
+def _decoded_from(batch: Crops, kept: str) -> Crops:
+    """The crops to decode from all of their tokens, from G and S `_gs`, and with the pitch
+    `_gs_pitch`."""
+    absent, alone = (torch.full_like(batch.absent, kept == n) for n in ("_gs", "_gs_pitch"))
+    return replace(batch, absent=absent, alone=alone)
