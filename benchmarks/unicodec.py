@@ -6,9 +6,10 @@ Resynthesis: the clips of benchmarks/quality.py, decoded from all streams, with 
 with its pitch alone, and from G and S alone. Conversion: pairs of recordings of different speakers,
 of the manifest's evaluation-only voices and, apart, of training's voices (clips of
 CORPUS/valid.jsonl, which it did not see). Long: clips of one held-out voice in a row. Probes: what
-is said by whom at which pitch, told from each stream's codes alone, on clips of CORPUS/valid.jsonl and CORPUS/train.jsonl. CORPUS
-comes from `python -m recipes.corpus --out CORPUS`, the recogniser from `python -m recipes.whisper
---out CORPUS/models`, the speaker embedding from `pip install --no-deps resemblyzer`.
+is said by whom at which pitch, told from each stream's codes alone, on clips of CORPUS/valid.jsonl
+and CORPUS/train.jsonl. CORPUS comes from `python -m recipes.corpus --out CORPUS`, the recogniser
+from `python -m recipes.whisper --out CORPUS/models`, the speaker embedding from `pip install
+--no-deps resemblyzer`.
 """
 
 from __future__ import annotations

@@ -326,3 +326,43 @@ def test_what_is_tracked_is_aimed_at_where_the_disguise_has_moved_it(pitched):
     with torch.no_grad():
         assert float(pitched._tracking(spectrum, raised)) < 12
         assert float(pitched._tracking(spectrum, plain)) > 15
+
+
+def test_with_the_pitch_alone_the_rest_of_p_is_not_decoded(pitched):
+    batch = pitched.batch(0)
+    chosen = torch.zeros_like(batch.alone)
+    chosen[0] = True
+    batch = replace(batch, alone=chosen, absent=torch.zeros_like(batch.absent))
+    made = pitched.make(batch, 1.0)
+    grads = torch.autograd.grad(made.wave[0].sum(), made.residual.vectors, retain_graph=True)[0]
+    pitch = grads.shape[-1] // 4
+    assert grads[0, :, :pitch].any() and not grads[0, :, pitch:].any()
+    assert torch.autograd.grad(made.wave[1].sum(), made.residual.vectors)[0][1, :, pitch:].any()
+    gone = pitched.make(replace(batch, absent=torch.ones_like(chosen)), 1.0)
+    assert not torch.equal(gone.wave[0], made.wave[0])  # without P there is no pitch either
+
+
+def test_p_may_be_shown_the_voice_that_s_is_not(pitched):
+    batch = pitched.batch(0)
+    assert batch.shifts.any()
+    plain = replace(
+        batch, shifts=torch.zeros_like(batch.shifts), colour=torch.zeros_like(batch.colour)
+    )
+    pitched.model.eval()
+    seen = []
+    pitched.model.residual_encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    for share in (True, False):
+        pitched.options = pitched.options.model_copy(update={"disguise_residual": share})
+        with torch.no_grad():
+            codes = [pitched.make(crops, None).semantic.codes for crops in (batch, plain)]
+        assert not torch.equal(*codes)
+    both, bare, shown, same_again = seen
+    assert not torch.equal(both, bare)
+    assert torch.equal(shown, bare) and torch.equal(same_again, bare)
+
+
+def test_what_fewer_tokens_give_is_measured_too(pitched):
+    figures = pitched.evaluate()
+    names = [f"mel_distance{kept}" for kept in ("", "_gs", "_gs_pitch")]
+    assert len({figures[name] for name in names}) == 3
+    assert {"1-made-gs-pitch", "1-made-gs", "1-made", "1-real"} <= set(pitched.samples())
