@@ -76,6 +76,14 @@ def test_rows_tell_codes_apart_but_for_silent_ones(book):
     assert len(book.codebook[: book.levels].unique(dim=0)) == 1
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_rows_say_which_they_are(book, dtype):
+    codes = torch.arange(1024)
+    silent = codes < book.levels
+    found = book.codes_of(book.codebook.to(dtype))
+    assert torch.equal(found, torch.where(silent, 0, codes))
+
+
 def test_a_line_goes_on_over_pieces(book):
     torch.manual_seed(0)
     codes = torch.randint(0, 1024, (2, 30))

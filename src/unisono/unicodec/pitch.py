@@ -63,6 +63,13 @@ class PitchBook(nn.Module):
         level = self.place(octaves).round().long()
         return pattern * self.levels + torch.where(pattern > 0, level, 0)
 
+    def codes_of(self, rows: Tensor) -> Tensor:
+        """Codes `[...]` of rows `[..., dim]` of this book."""
+        flags = rows[..., None, 2 : 2 + self.fold]
+        pattern = (flags - self.patterns).abs().sum(-1).argmin(-1)
+        level = self.place(rows[..., 1].float() + TYPICAL).round().long()
+        return pattern * self.levels + torch.where(pattern > 0, level, 0)
+
     def place(self, octaves: Tensor) -> Tensor:
         """Where `octaves` (log2 of Hz) lie among the levels, within 0 and the highest."""
         scale = (octaves - math.log2(FLOOR)) / math.log2(CEILING / FLOOR)
@@ -103,13 +110,13 @@ class PitchQuantizer(nn.Module):
         """See `GumbelQuantizer.forward`; the first numbers of `x` are a row of the book."""
         row, rest = x.split([self._first, self.dim - self._first], dim=-1)
         found = self.learnt(rest, temperature)
-        codes = torch.cat([self._nearest(row), found.codes], dim=-1)
+        codes = torch.cat([self.book.codes_of(row)[..., None], found.codes], dim=-1)
         return Quantized(torch.cat([row, found.vectors], dim=-1), codes, found.bits)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes `[..., groups]` of `x [..., dim]`."""
         row, rest = x.split([self._first, self.dim - self._first], dim=-1)
-        return torch.cat([self._nearest(row), self.learnt.encode(rest)], dim=-1)
+        return torch.cat([self.book.codes_of(row)[..., None], self.learnt.encode(rest)], dim=-1)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors `[..., dim]` of codes `[..., groups]`."""
@@ -119,10 +126,6 @@ class PitchQuantizer(nn.Module):
     @property
     def _first(self) -> int:
         return self.dim // self.groups
-
-    def _nearest(self, row: Tensor) -> Tensor:
-        apart = torch.cdist(row.flatten(0, -2), self.book.codebook.to(row.dtype))
-        return apart.argmin(-1).view(*row.shape[:-1], 1)
 
 
 class PitchTracker(nn.Module):
