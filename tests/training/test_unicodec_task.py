@@ -20,6 +20,7 @@ from unisono.training.export import assemble_unicodec
 from unisono.training.loop import train
 from unisono.training.state import load_checkpoint, module_weights
 from unisono.training.tasks import build_task
+from unisono.training.voice_swap import registers, swapped_voices
 from unisono.training.world import World
 from unisono.unicodec.source import Pitch
 
@@ -366,3 +367,42 @@ def test_what_fewer_tokens_give_is_measured_too(pitched):
     names = [f"mel_distance{kept}" for kept in ("", "_gs", "_gs_pitch")]
     assert len({figures[name] for name in names}) == 3
     assert {"1-made-gs-pitch", "1-made-gs", "1-made", "1-real"} <= set(pitched.samples())
+
+
+def test_other_voices_teach_the_decoder_alone(pitched):
+    batch = pitched.batch(0)
+    model = pitched.model.train()
+    spectrum = model.spectrum(batch.wave)
+    glob = model.global_encoder.quantizer(model.global_encoder(spectrum), 1.0).vectors
+    semantic = model.semantic_encoder.quantizer(model.semantic_encoder(spectrum), 1.0).vectors
+    before = [b.clone() for b in model.global_encoder.buffers()]
+    pitch = Pitch(batch.octaves, batch.voiced)
+    voice, content = swapped_voices(model, glob.detach(), semantic.detach(), spectrum, pitch)
+    (voice + content).backward()
+    assert 0 < float(voice) < 2 and 0 < float(content) < 2
+    assert any(p.grad is not None and p.grad.any() for p in model.decoder.parameters())
+    encoders = model.global_encoder, model.semantic_encoder
+    assert all(p.grad is None and p.requires_grad for e in encoders for p in e.parameters())
+    assert all(e.training for e in encoders)
+    after = list(model.global_encoder.buffers())
+    assert all(torch.equal(*two) for two in zip(before, after, strict=True))
+
+
+def test_other_voices_are_lowered_by_training(pitched):
+    pitched.options = pitched.options.model_copy(update={"swap_voice": 5.0})
+    batch, model = pitched.batch(0), pitched.model.train()
+    with torch.no_grad():
+        for _ in range(60):  # until the encoders' running averages are those of real voices
+            spectrum = model.spectrum(batch.wave)
+            model.global_encoder(spectrum), model.semantic_encoder(spectrum)
+    steps = trained(pitched, batch, model.decoder.parameters(), 20)
+    figures = [now["swap_voice"] for now in steps]
+    assert np.mean(figures[-3:]) < 0.8 * figures[0]
+    assert {"swap_voice", "swap_content"} <= set(pitched.evaluate())
+
+
+def test_an_item_without_voice_has_the_register_of_the_others():
+    octaves = torch.tensor([[7.0, 7.0], [8.0, 9.0], [3.0, 3.0]])
+    voiced = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    found = registers(Pitch(octaves, voiced))
+    assert torch.allclose(found, torch.tensor([7.0, 8.0, 22 / 3]))

@@ -142,6 +142,12 @@ class UniCodec(nn.Module):
         """P's vectors `[..., dim]` with nothing left but the pitch that they say."""
         return self._with_pitch(residual[..., : self._pitch_dim])
 
+    def saying(self, pitch: Pitch) -> Tensor:
+        """P's vectors `[B, T, dim]` with nothing but `pitch`, which is at `T * fold` hops."""
+        quantizer = self.residual_encoder.quantizer
+        assert isinstance(quantizer, PitchQuantizer)
+        return self._with_pitch(quantizer.book.codebook[quantizer.book.codes(pitch)])
+
     def _with_pitch(self, rows: Tensor) -> Tensor:
         rest = self.absent[self._pitch_dim :]
         return torch.cat([rows, rest.expand(*rows.shape[:-1], -1)], dim=-1)

@@ -31,6 +31,7 @@ from unisono.training.prefetch import to_device
 from unisono.training.reporting import Sample
 from unisono.training.speech_teacher import TaughtClips
 from unisono.training.voice_crops import VoiceCrops
+from unisono.training.voice_swap import swapped_voices
 from unisono.training.world import World
 from unisono.unicodec.config import UniCodecConfig
 from unisono.unicodec.discriminator import SpectrumDiscriminator
@@ -81,6 +82,10 @@ class UniCodecOptions(Section):
     pitch_alone: float = Field(0.0, ge=0, le=1)
     """Share of the crops that are decoded with nothing of P but the pitch, as another voice is
     (ours); of those that have P at all."""
+    swap_voice: float = Field(0.0, ge=0)
+    """Weight of the voice, see `training.voice_swap`; 0: nothing is said again by others (ours)."""
+    swap_content: float = Field(0.5, ge=0)
+    """Weight of what is said then."""
     disguise_share: float = Field(0.0, ge=0, le=1)
     """Share of the crops of which S and P are given a disguised version (ours)."""
     disguise_residual: bool = True
@@ -129,7 +134,7 @@ class Crops:
 class Made:
     """What the model made of crops: waves `[B, n]`, G of both crops, quantized S and P, pitch.
 
-    tracking: what the encoder's pitch costs, where P tells it.
+    tracking: what the encoder's pitch costs, where P tells it. swapped: see `swapped_voices`.
     """
 
     wave: Tensor
@@ -139,6 +144,7 @@ class Made:
     residual: Quantized
     pitch: Pitch | None
     tracking: Tensor | None = None
+    swapped: tuple[Tensor, Tensor] | None = None
 
 
 class UniCodecTask:
@@ -242,7 +248,12 @@ class UniCodecTask:
         kept = torch.where(batch.absent[:, None, None], model.no_residual, kept)
         wave, pitch = model.draw(Vectors(voice.vectors, semantic.vectors, kept), given)
         tracking = self._tracking(hidden, batch) if model.config.pitch else None
-        return Made(wave, glob, other, semantic, residual, pitch, tracking)
+        swapped = None
+        if self.options.swap_voice:
+            swapped = swapped_voices(
+                model, voice.vectors, semantic.vectors, spectrum, Pitch(batch.octaves, batch.voiced)
+            )
+        return Made(wave, glob, other, semantic, residual, pitch, tracking, swapped)
 
     def _tracking(self, spectrum: Tensor, batch: Crops) -> Tensor:
         """Cross-entropy of the levels between which the pitch lies where voiced, and of voicing.
@@ -322,6 +333,9 @@ class UniCodecTask:
             terms["voicing"] = (o.voicing_weight, voicing)
         if made.tracking is not None:
             terms["tracking"] = (o.tracking_weight, made.tracking)
+        if made.swapped is not None:
+            terms["swap_voice"] = (o.swap_voice, made.swapped[0])
+            terms["swap_content"] = (o.swap_content, made.swapped[1])
         if batch.taught.shape[-1]:
             told = self.distiller(made.semantic.vectors)
             real = batch.taught.abs().sum(-1) > 0
