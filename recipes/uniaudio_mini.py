@@ -18,10 +18,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
 STAGES = (
-    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "fields", "flow",
+    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "joint", "fields", "flow",
     "vocoder-decoded", "pitch-decoded",
 )  # fmt: skip
-SCENES = {"mini": (9000, 1), "mini-events": (8000, 77)}
+SCENES = {"mini": (9000, 1), "mini-events": (8000, 77), "mini-voices": (2500, 5)}
 """Compositions in configs/scenes: how many, and from which seed."""
 VALID_SCENES = 160
 VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
@@ -56,14 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
         manifests = out / "corpus" / "manifests"
         runs = out / "runs"
         folder = assemble(
-            runs / "mini-sap",
+            runs / "mini-joint",
             out / "uniaudio-mini",
             "uniaudio-mini",
             flow_run=runs / "mini-flow",
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
-            hearing_run=runs / "mini-hear",
+            hearing_run=runs / "mini-joint",
             whisper_reader=out / "corpus" / "models" / "whisper-base",
             fields_run=runs / "mini-fields",
             int4=True,
@@ -74,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compose_scenes(out: Path) -> None:
-    """The table of voices, and the scenes below `out`: `runs/scenes.txt`, `scenes-events.txt`."""
+    """The table of voices, and the scenes below `out`: `runs/scenes.txt` and, apart, those of
+    single sounds and of voices, `scenes-events.txt` and `scenes-voices.txt`."""
     import yaml
 
     runs = out / "runs"
@@ -87,7 +88,7 @@ def compose_scenes(out: Path) -> None:
     held_out = runs / "scenes-valid.yaml"
     held_out.write_text(yaml.safe_dump({**tree, "split": "valid"}), encoding="utf-8")
     compose = ("-m", "unisono.cli", "compose")
-    run_python(out, *compose, str(configs / "mini.yaml"), "--voices")
+    run_python(out, *compose, str(configs / "voices.yaml"), "--voices")
     run_python(out, *compose, str(configs / "voices-eval.yaml"), "--voices")
     run_python(out, *compose, str(held_out), "runs/scenes-valid", "--count", str(VALID_SCENES))
     for name, (count, seed) in SCENES.items():
@@ -95,6 +96,7 @@ def compose_scenes(out: Path) -> None:
         run_python(out, *compose, str(configs / f"{name}.yaml"), f"runs/scenes-{name}", *numbers)
     _list_scenes(runs / "scenes.txt", "scenes-mini", "scenes-valid")
     _list_scenes(runs / "scenes-events.txt", "scenes-mini-events")
+    _list_scenes(runs / "scenes-voices.txt", "scenes-mini-voices")
 
 
 def _list_scenes(path: Path, *folders: str) -> None:
