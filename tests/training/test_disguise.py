@@ -46,11 +46,20 @@ def test_colour_is_a_gain_in_a_line_between_its_knots():
 
 def test_drawn_shares_and_sizes():
     generator = torch.Generator().manual_seed(0)
-    shifts, colour = draw_disguises(4000, 0.4, 0.3, 0.75, generator)
+    shifts, colour, band = draw_disguises(4000, 0.4, 0.3, 0.75, generator, narrow=0.4)
     plain = shifts == 0
     assert float(plain.float().mean()) == pytest.approx(0.25, abs=0.03)
     assert not colour[plain].any() and shifts.abs().max() <= 0.4
     assert float(colour[~plain].std()) == pytest.approx(0.3, abs=0.01)
+    assert float((band < 1).float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert (band[plain] == 1).all() and 0.3 <= band.min() < 0.35
+
+
+def test_the_upper_band_is_taken_away():
+    flat = torch.ones(2, 2, 2, 64)
+    made = disguise(flat, torch.zeros(2), torch.zeros(2, 6), torch.tensor([0.5, 1.0]))
+    assert made[0, :, :, :32].all() and not made[0, :, :, 32:].any()
+    assert made[1].all()
 
 
 def test_pitch_of_a_pulse_train_is_told_at_every_hop():

@@ -406,3 +406,14 @@ def test_an_item_without_voice_has_the_register_of_the_others():
     voiced = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
     found = registers(Pitch(octaves, voiced))
     assert torch.allclose(found, torch.tensor([7.0, 8.0, 22 / 3]))
+
+
+def test_narrow_recordings_are_narrow_for_g_too(corpus, teacher, tmp_path):
+    def upper(share):
+        task = build_task(config(corpus, tmp_path / "n", **{"options.narrow_share": share}))
+        batch = task.batch(0)
+        power = [torch.fft.rfft(x).abs().square() for x in (batch.wave, batch.other)]
+        return [float(p[:, p.shape[1] * 7 // 10 :].sum() / p.sum()) for p in power]
+
+    wide, narrow = upper(0.0), upper(1.0)
+    assert all(a > 100 * b for a, b in zip(wide, narrow, strict=True))

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from unisono.data.dataset import ClipSet
+from unisono.data.effects import band_limit
 from unisono.quantize.gumbel import Quantized, gumbel_temperature
 from unisono.synthesis.mel import MelConfig, MelSpectrogram
 from unisono.training.config import Section, TrainConfig, parse_options
@@ -38,6 +39,9 @@ from unisono.unicodec.discriminator import SpectrumDiscriminator
 from unisono.unicodec.model import UniCodec, Vectors
 from unisono.unicodec.pitch import PitchQuantizer
 from unisono.unicodec.source import Pitch
+
+_NARROW = (0.2, 0.33)
+"""Highest frequency of a recording without an upper band, as a share of the rate."""
 
 
 class TeacherSection(Section):
@@ -94,6 +98,11 @@ class UniCodecOptions(Section):
     """Pitch and formants go up or down together by as much at most."""
     disguise_colour: float = Field(0.3, ge=0)
     """Standard deviation of the logarithm of the gains at six frequencies."""
+    disguise_band: float = Field(0.0, ge=0, le=1)
+    """Share of the disguises that take the upper band away."""
+    narrow_share: float = Field(0.0, ge=0, le=1)
+    """Share of the crops that are recordings without an upper band, G's other crop too: so that G
+    tells such recordings (ours)."""
     mel_weight: float = Field(0.25, ge=0)
     teacher: TeacherSection | None = None
     distill_weight: float = Field(0.5, ge=0)
@@ -114,7 +123,7 @@ class Crops:
 
     taught `[B, T, W]`: the teacher's features, zeros where there are none; no width: no teacher.
     octaves, voiced `[B, T * fold]`: the pitch, see `track_pitch`; no width: no source.
-    shifts `[B]`, colour `[B, knots]`: see `disguise`.
+    shifts, band `[B]`, colour `[B, knots]`: see `disguise`.
     """
 
     wave: Tensor
@@ -127,6 +136,7 @@ class Crops:
     voiced: Tensor
     shifts: Tensor
     colour: Tensor
+    band: Tensor
     seconds: float
 
 
@@ -233,7 +243,7 @@ class UniCodecTask:
         voice = model.global_encoder.quantizer(chosen, temperature)
         hidden = spectrum
         if batch.shifts.any() or batch.colour.any():
-            hidden = disguise(spectrum, batch.shifts, batch.colour)
+            hidden = disguise(spectrum, batch.shifts, batch.colour, batch.band)
         semantic = model.semantic_encoder.quantizer(model.semantic_encoder(hidden), temperature)
         # While training the pitch is given, so that the filters learn for the right harmonics.
         given = None
@@ -361,17 +371,25 @@ class UniCodecTask:
         count = max(2, round(self.options.valid_seconds / seconds))
         batch = self._collate("valid", count, np.random.default_rng(0))
         never = torch.zeros_like(batch.swapped)
-        batch = replace(batch, shifts=batch.shifts * 0, colour=batch.colour * 0)
+        plain = torch.ones_like(batch.band)
+        batch = replace(batch, shifts=batch.shifts * 0, colour=batch.colour * 0, band=plain)
         return to_device(replace(batch, swapped=never), self.model.device)
 
     def _collate(self, split: str, count: int, rng: np.random.Generator) -> Crops:
         crops, taught = self.crops[split], self.taught.get(split)
-        waves, others, lessons = [], [], []
+        waves: list[np.ndarray] = []
+        others: list[np.ndarray] = []
+        lessons = []
         for _ in range(count):
             parts = crops.draw(rng, self.frames)
             gain = np.float32(10 ** rng.uniform(-0.5, 0.1))
-            waves.append(crops.read(parts) * gain)
-            others.append(crops.read(crops.draw_like(parts[0].clip, rng, self.frames)) * gain)
+            other = crops.draw_like(parts[0].clip, rng, self.frames)
+            both = [crops.read(parts), crops.read(other)]
+            if rng.random() < self.options.narrow_share:
+                cutoff = rng.uniform(*_NARROW) * self.sizes.rate
+                both = [band_limit(wave, cutoff, self.sizes.rate) for wave in both]
+            for kept, wave in zip((waves, others), both, strict=True):
+                kept.append(wave * gain)
             if taught is not None:
                 lessons.append(
                     np.concatenate([taught.read(p.clip, p.first, p.frames) for p in parts])
@@ -384,7 +402,7 @@ class UniCodecTask:
             octaves, voiced = (torch.from_numpy(np.stack(x)) for x in zip(*tracks, strict=True))
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
         disguises = draw_disguises(
-            count, o.disguise_octaves, o.disguise_colour, o.disguise_share, chance
+            count, o.disguise_octaves, o.disguise_colour, o.disguise_share, chance, o.disguise_band
         )
         return Crops(
             torch.from_numpy(np.stack(waves)),
