@@ -379,7 +379,7 @@ def test_other_voices_teach_the_decoder_alone(pitched):
     pitch = Pitch(batch.octaves, batch.voiced)
     voice, content = swapped_voices(model, glob.detach(), semantic.detach(), spectrum, pitch)
     (voice + content).backward()
-    assert 0 < float(voice) < 2 and 0 < float(content) < 2
+    assert 0 < voice.item() < 2 and 0 < content.item() < 2
     assert any(p.grad is not None and p.grad.any() for p in model.decoder.parameters())
     encoders = model.global_encoder, model.semantic_encoder
     assert all(p.grad is None and p.requires_grad for e in encoders for p in e.parameters())
