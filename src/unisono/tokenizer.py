@@ -38,7 +38,8 @@ AudioInput = Audio | str | Path | tuple[Any, int]
 # Lists are invariant: a list of one kind is no list of any kind to a type checker.
 AudioList = list[AudioInput] | list[Audio] | list[str] | list[Path] | list[tuple[Any, int]]
 Codes = Mapping[str, np.ndarray]
-Voice = AudioInput
+Voice = AudioInput | AudioTokens
+"""A name, a recording, or for models whose tokens say whose voice it is the tokens of one."""
 """What `decode` takes as a voice: the name of one of the model's, or a recording of one."""
 
 DEFAULT_BATCH_SECONDS = 60.0
@@ -229,8 +230,9 @@ class AudioTokenizer(TextReading, ABC):
 
         The same `seed` gives the same waveform. `steps` trades quality for time where the decoder
         is iterative; None takes the model's own setting. `voice` is a name out of `voices` or a
-        recording to sound like, for models whose tokens leave the voice open; None: the model's
-        own choice. `TokenError` for another model's tokens, `ConfigError` for an unknown voice.
+        recording to sound like, for models whose tokens leave the voice open, or where they say it
+        a recording or its tokens; None: the model's own choice. `TokenError` for another model's
+        tokens, `ConfigError` for an unknown voice.
         """
         if isinstance(tokens, list):
             _check_steps(steps)

@@ -17,6 +17,7 @@ from unisono.unicodec.config import UniCodecConfig
 from unisono.unicodec.pitch import CEILING, FLOOR, PitchBook, PitchTracker, pitch_of_rows
 from unisono.unicodec.source import Pitch
 from unisono.unicodec.state import StreamState
+from unisono.unicodec.tokenizer import BEYOND
 
 
 @pytest.fixture(scope="module")
@@ -190,11 +191,23 @@ def test_another_voice_brings_its_register(pitched, speech):
     assert same_voice == tokens.first_groups(residual=1)
 
 
-def test_the_voice_of_a_recording_is_that_of_its_tokens(pitched, speech):
+@torch.no_grad()
+def test_another_voice_goes_beyond_its_own_tokens(pitched, speech):
     tokens = pitched.encode((speech[:16_000], 16_000))
     voice = pitched.encode((speech, 16_000))
-    told = pitched.decode(pitched.revoiced(tokens, voice))
-    assert np.array_equal(pitched.decode(tokens, voice=(speech, 16_000)).samples, told.samples)
+    made = pitched.decode(tokens, voice=(speech, 16_000)).samples
+    assert np.array_equal(made, pitched.decode(tokens, voice=voice).samples)
+    changed = pitched.revoiced(tokens, voice)
+    model = pitched.model
+    codes = {n: torch.from_numpy(x.T.astype(np.int64))[None] for n, x in changed.codes.items()}
+    vectors = model.vectors({**codes, "global": codes["global"][:, 0]})
+    own = torch.from_numpy(tokens["global"].T.astype(np.int64))
+    away = vectors.glob - model.global_encoder.quantizer.lookup(own)
+    wanted = model.synthesize(replace(vectors, glob=vectors.glob + BEYOND * away))
+    np.testing.assert_allclose(made[0], wanted[0, : made.shape[1]], atol=1e-4)
+    again = replace(tokens, codes={**tokens.codes, "global": voice["global"]})
+    told = pitched.decode(again, voice=voice).samples  # it is this voice already
+    assert np.array_equal(told, pitched.decode(pitched.revoiced(again, voice)).samples)
 
 
 @torch.no_grad()

@@ -73,8 +73,11 @@ def test_a_voice_replaces_global(tok, speech, tmp_path):
     wanted = tok.decode(swapped).samples
     path = tmp_path / "reference.wav"
     Audio(reference, 16_000).write(path)
-    for voice in (Audio(reference, 16_000), (reference, 16_000)):
-        np.testing.assert_array_equal(tok.decode(tokens, voice=voice).samples, wanted)
+    for voice in (Audio(reference, 16_000), (reference, 16_000), other):
+        np.testing.assert_array_equal(tok.decode(swapped, voice=voice).samples, wanted)
+    beyond = [tok.decode(tokens, voice=voice).samples for voice in (other, (reference, 16_000))]
+    np.testing.assert_array_equal(*beyond)
+    assert not np.array_equal(beyond[0], wanted)  # away from the own voice
     for voice in (path, str(path)):  # rounded to 16 bits
         assert tok.decode(tokens, voice=voice).length == 20_000
     alone = tok.decode(tokens.only("semantic"), voice=(reference, 16_000)).samples

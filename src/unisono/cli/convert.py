@@ -121,9 +121,7 @@ def _conversion(
     """
     if any(stream.rate is None for stream in tokenizer.layout.streams):
         heard = tokenizer.encode((read_voice(voice, tokenizer.sample_rate), tokenizer.sample_rate))
-        return lambda tokens, path: tokenizer.decode_to_file(
-            tokenizer.revoiced(tokens, heard), path, seed, steps
-        )
+        return lambda tokens, path: tokenizer.decode_to_file(tokens, path, seed, steps, heard)
     if not tokenizer.voices:
         raise ConfigError(
             f"Model '{tokenizer.model_id}' takes no voice: its tokens have no global stream and "

@@ -33,6 +33,9 @@ SEGMENT_SECONDS = 3600
 """A causal model goes through an hour of audio in pieces that know their past."""
 WHOLE_SECONDS = 30
 """A model that is not causal takes so much at once."""
+BEYOND = 0.25
+"""Another voice's G is drawn so much farther away from the own one than it is (ours): S keeps some
+of the own voice, and the decoder leans to it."""
 
 
 class UniCodecTokenizer(AudioTokenizer):
@@ -40,9 +43,9 @@ class UniCodecTokenizer(AudioTokenizer):
 
     n samples give ceil(n / 640) frames. Tokens without `residual` (`AudioTokens.only`) are decoded
     too, and where P says the pitch so are tokens with that alone (`AudioTokens.first_groups`);
-    tokens of `semantic` alone need a `voice`, whose G they then get: so do all tokens that are
-    decoded with one (voice conversion), of whose P only the pitch is left, in that voice's
-    register.
+    tokens of `semantic` alone need a `voice`, a recording or the tokens of one, whose G they then
+    get: so do all tokens that are decoded with one (voice conversion), a little beyond it, see
+    `BEYOND`. Of their P only the pitch is left, in that voice's register.
     """
 
     system: ClassVar[str] = "unicodec"
@@ -78,15 +81,18 @@ class UniCodecTokenizer(AudioTokenizer):
         """Waveform pieces; nothing is drawn, so `seed` and `steps` change nothing."""
         with torch.inference_mode():
             given: Mapping[str, np.ndarray] = tokens.codes
+            own = None
             if voice is not None:
                 given = self._revoiced(given, self._voice(voice))
+                own = tokens.codes.get("global")
             codes = {name: self._tensor(name, array) for name, array in given.items()}
             if "global" not in codes:
                 raise ConfigError(
                     "These tokens have no global stream, so no voice; decode them with voice=, the "
                     "name of a recording to sound like."
                 )
-            for wave in self._waves(codes):
+            glob = self._glob(codes["global"], own)
+            for wave in self._waves(codes, glob):
                 yield wave[0].float().cpu().numpy()
 
     # Live streams -------------------------------------------------------------------------------
@@ -213,8 +219,17 @@ class UniCodecTokenizer(AudioTokenizer):
         moved = quantizer.book.transposed(own, there - here).numpy().astype(np.int32)
         return {**changed, "residual": moved[None]}
 
-    def _voice(self, voice: Voice) -> dict[str, np.ndarray]:
-        """Codes of a recording."""
+    def _glob(self, codes: Tensor, own: np.ndarray | None) -> Tensor:
+        """G's vector `[1, dim]`; with the codes of an own voice that is left, beyond it."""
+        lookup = self.model.global_encoder.quantizer.lookup
+        glob = lookup(codes)
+        return glob if own is None else glob + BEYOND * (glob - lookup(self._tensor("global", own)))
+
+    def _voice(self, voice: Voice) -> Mapping[str, np.ndarray]:
+        """Codes of a recording, or of its tokens."""
+        if isinstance(voice, AudioTokens):
+            self.check(voice)
+            return voice.codes
         if isinstance(voice, str) and not Path(voice).is_file():
             raise ConfigError(
                 f"Voice '{voice}' is no audio file; model '{self.model_id}' takes recordings only."
@@ -223,11 +238,11 @@ class UniCodecTokenizer(AudioTokenizer):
         (codes,) = self._codes([wave[: round(VOICE_SECONDS * self.sample_rate)]])
         return codes
 
-    def _waves(self, codes: Mapping[str, Tensor]) -> Iterator[Tensor]:
-        """Waves `[1, n]` in order; a causal model's in pieces."""
+    def _waves(self, codes: Mapping[str, Tensor], glob: Tensor) -> Iterator[Tensor]:
+        """Waves `[1, n]` in order, with G's vector `glob [1, dim]`; a causal model's in pieces."""
         model, config = self.model, self.model.config
         if not config.causal:
-            yield model.decode(codes)
+            yield model.synthesize(replace(model.vectors(codes), glob=glob))
             return
         state, late = StreamState(), model.spectrum.delay
         piece = max(1, round(PIECE_SECONDS * config.rate / config.frame))
@@ -237,14 +252,14 @@ class UniCodecTokenizer(AudioTokenizer):
                 name: stream if name == "global" else stream[:, start : start + piece]
                 for name, stream in codes.items()
             }
-            vectors = model.vectors(here)
+            vectors = replace(model.vectors(here), glob=glob)
             wave = model.synthesize_piece(vectors, state)
             yield wave[:, late:]
             late = max(0, late - wave.shape[1])
         last = replace(
             vectors, semantic=vectors.semantic[:, -1:], residual=vectors.residual[:, -1:]
         )
-        yield model.synthesize_end(vectors.glob, last, state)
+        yield model.synthesize_end(glob, last, state)
 
 
 def _then_end(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
