@@ -39,8 +39,8 @@ AudioInput = Audio | str | Path | tuple[Any, int]
 AudioList = list[AudioInput] | list[Audio] | list[str] | list[Path] | list[tuple[Any, int]]
 Codes = Mapping[str, np.ndarray]
 Voice = AudioInput | AudioTokens
-"""A name, a recording, or for models whose tokens say whose voice it is the tokens of one."""
-"""What `decode` takes as a voice: the name of one of the model's, or a recording of one."""
+"""What `decode` takes as a voice: the name of one of the model's, or a recording of one, or, where
+tokens say whose voice it is, the tokens of one."""
 
 DEFAULT_BATCH_SECONDS = 60.0
 
