@@ -18,10 +18,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 DECODING = {"steps": 2, "guidance": 0.0, "start": 0.5, "temperature": 0.0, "voice": "rms"}
 STAGES = (
-    "vocoder", "pitch", "encoder", "reader", "sap", "hear", "joint", "fields", "flow",
+    "vocoder", "pitch", "encoder", "reader", "sap", "joint", "hear", "fields", "flow",
     "vocoder-decoded", "pitch-decoded",
 )  # fmt: skip
-SCENES = {"mini": (9000, 1), "mini-events": (8000, 77), "mini-voices": (2500, 5)}
+SCENES = {
+    "mini": (9000, 1), "mini-events": (8000, 77), "mini-voices": (2500, 5), "mini-sounds": (2500, 9)
+}  # fmt: skip
 """Compositions in configs/scenes: how many, and from which seed."""
 VALID_SCENES = 160
 VOICES = {"joe": "piper-joe", "slt": "flite-slt", "rms": "flite-rms", "awb": "flite-awb"}
@@ -63,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             vocoder_run=runs / "mini-vocoder-decoded",
             pitch_run=runs / "mini-pitch-decoded",
             decoding=DECODING,
-            hearing_run=runs / "mini-joint",
+            hearing_run=runs / "mini-hear",
             whisper_reader=out / "corpus" / "models" / "whisper-base",
             fields_run=runs / "mini-fields",
             int4=True,
@@ -75,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def compose_scenes(out: Path) -> None:
     """The table of voices, and the scenes below `out`: `runs/scenes.txt` and, apart, those of
-    single sounds and of voices, `scenes-events.txt` and `scenes-voices.txt`."""
+    sounds and of voices, `scenes-events.txt`, `scenes-sounds.txt` and `scenes-voices.txt`."""
     import yaml
 
     runs = out / "runs"
@@ -95,8 +97,8 @@ def compose_scenes(out: Path) -> None:
         numbers = ("--count", str(count), "--seed", str(seed))
         run_python(out, *compose, str(configs / f"{name}.yaml"), f"runs/scenes-{name}", *numbers)
     _list_scenes(runs / "scenes.txt", "scenes-mini", "scenes-valid")
-    _list_scenes(runs / "scenes-events.txt", "scenes-mini-events")
-    _list_scenes(runs / "scenes-voices.txt", "scenes-mini-voices")
+    for name in ("events", "voices", "sounds"):
+        _list_scenes(runs / f"scenes-{name}.txt", f"scenes-mini-{name}")
 
 
 def _list_scenes(path: Path, *folders: str) -> None:
