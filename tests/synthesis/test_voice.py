@@ -111,6 +111,8 @@ def test_unknown_voices_are_named(speaker_model, tokens, uat, voice):
         uat.decode(uat.encode((voice(0.5, 16000), 16000)), voice="low")
     with pytest.raises(UnisonoError, match="int"):
         speaker_model.decode(tokens, voice=3)
+    with pytest.raises(ConfigError, match="do not say whose voice it is"):
+        speaker_model.decode(tokens, voice=tokens)
 
 
 def test_voices_are_saved(speaker_model, tokens, tmp_path):

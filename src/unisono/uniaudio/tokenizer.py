@@ -146,6 +146,11 @@ class UniAudioTokenizer(AudioTokenizer):
             raise ConfigError(
                 f"Voice '{voice}' is neither one of {', '.join(self.voices)} nor an audio file."
             )
+        if isinstance(voice, AudioTokens):
+            raise ConfigError(
+                f"Tokens are no voice for model '{self.model_id}', whose own do not say whose voice "
+                "it is; give a name or a recording."
+            )
         return decoder.voice_of(torch.from_numpy(read_voice(voice, decoder.rate)))
 
     def _ids(self, tokens: AudioTokens) -> torch.Tensor:
