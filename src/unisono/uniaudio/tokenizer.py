@@ -148,8 +148,8 @@ class UniAudioTokenizer(AudioTokenizer):
             )
         if isinstance(voice, AudioTokens):
             raise ConfigError(
-                f"Tokens are no voice for model '{self.model_id}', whose own do not say whose voice "
-                "it is; give a name or a recording."
+                f"Tokens are no voice for model '{self.model_id}': they do not say whose voice it "
+                "is; give a name or a recording."
             )
         return decoder.voice_of(torch.from_numpy(read_voice(voice, decoder.rate)))
 
