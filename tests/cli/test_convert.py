@@ -107,3 +107,33 @@ def test_mistakes_are_one_sentence(cli, sources, folder, uat_folder):
     assert one.read_bytes() == before
     assert "'zip' is unknown" in refused(one, *voice, "-f", "zip", "-m", folder)
     assert cli("convert", one)[0] == 2
+
+
+def test_tokens_are_decoded_from_some_of_their_streams(cli, sources, folder):
+    model = load(folder)
+    tokens = model.encode(sources / "a/x.wav")
+    tokens.save("x.utok")
+    arguments = ("decode", "x.utok", "-m", folder, "-o")
+    assert cli(*arguments, "gs.wav", "--streams", "global, semantic")[0] == 0
+    wanted = model.decode(tokens.only("global", "semantic")).samples
+    assert np.abs(samples("gs.wav") - wanted).max() < 2**-14
+    groups = model.layout["residual"].groups
+    assert cli(*arguments, "all.wav", "--streams", f"global,semantic,residual:{groups}")[0] == 0
+    assert np.abs(samples("all.wav") - model.decode(tokens).samples).max() < 2**-14
+
+
+@pytest.mark.parametrize(
+    ("streams", "words"),
+    [
+        ("global,semantic:x", "no NAME or NAME:GROUPS"),
+        ("global,,semantic", "no NAME or NAME:GROUPS"),
+        ("global,melody", "no stream 'melody'"),
+        ("global,semantic:9", "9 of them cannot be kept"),
+        ("global,residual", "another layout"),
+    ],
+)
+def test_streams_that_cannot_be_decoded_are_refused(cli, sources, folder, streams, words):
+    load(folder).encode(sources / "a/x.wav").save("x.utok")
+    status, out, err = cli("decode", "x.utok", "-m", folder, "-o", "x.wav", "--streams", streams)
+    assert status != 0 and words in " ".join((out + err).split())
+    assert not Path("x.wav").exists()

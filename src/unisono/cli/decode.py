@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ import typer
 from unisono.cli import common
 from unisono.cli.outputs import ensure_folder, output_names
 from unisono.cli.tokenfiles import peek_model, token_items
-from unisono.errors import DataError, UnisonoError
+from unisono.errors import ConfigError, DataError, UnisonoError
+from unisono.tokens import AudioTokens
 
 AUDIO_OUT = ("wav", "flac", "ogg", "opus", "mp3", "aiff", "au", "caf")
 
@@ -37,6 +39,13 @@ def decode(
     seed: common.Seed = 0,
     steps: common.Steps = None,
     voice: common.VoiceOption = None,
+    streams: Annotated[
+        str | None,
+        typer.Option(
+            "--streams",
+            help="Decode these only, NAME or NAME:GROUPS, such as global,semantic,residual:1.",
+        ),
+    ] = None,
     overwrite: common.Overwrite = False,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
@@ -45,6 +54,7 @@ def decode(
     """Decode tokens to audio, each as long as its original."""
     session = common.Session(quiet, as_json, verbose)
     kind = common.check_choice("format", output_format, AUDIO_OUT)
+    keep = _keeping(streams)
     items = token_items(inputs)
     if not items:
         raise DataError("The inputs hold no tokens.")
@@ -64,7 +74,7 @@ def decode(
             for item, path in todo:
                 try:
                     ensure_folder(path.parent)
-                    tokens = item.read(tokenizer)
+                    tokens = keep(item.read(tokenizer))
                     tokenizer.decode_to_file(tokens, path, seed, steps, voice)
                 except UnisonoError as error:
                     session.fail(item.key, error)
@@ -84,6 +94,25 @@ def decode(
             "output": str(out),
         }
     )
+
+
+def _keeping(streams: str | None) -> Callable[[AudioTokens], AudioTokens]:
+    """What leaves the streams of tokens that `streams` names, and so many of their groups."""
+    if streams is None:
+        return lambda tokens: tokens
+    groups: dict[str, int] = {}
+    names = []
+    for part in streams.split(","):
+        name, colon, count = (text.strip() for text in part.partition(":"))
+        if not name or (colon and not count.isdecimal()):
+            raise ConfigError(
+                f"--streams has '{part}', which is no NAME or NAME:GROUPS; write such as "
+                "global,semantic,residual:1."
+            )
+        names.append(name)
+        if colon:
+            groups[name] = int(count)
+    return lambda tokens: tokens.only(*names).first_groups(**groups)
 
 
 def _named_model(inputs: list[str]) -> str:
