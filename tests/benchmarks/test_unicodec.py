@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_conversion_by_g_alone_reaches_every_voice_and_keeps_the_words(manifest,
     assert figures["own_to_reference"].value == pytest.approx(apart, abs=1e-3)
     assert figures["gain"].value == pytest.approx(1 - apart, abs=1e-3)
     assert figures["share"].value == figures["share"].low == 1.0
-    assert figures["wer"].value == figures["own_wer"].value == 0.0
+    assert figures["wer"].value == figures["own_wer"].value == figures["kept_wer"].value == 0.0
     assert result.voices == ["loud", "middle", "soft"]
     assert json.loads(json.dumps(result.to_dict()))["pairs"][0]["texts"]["source"]
 
@@ -168,6 +169,26 @@ def test_a_model_that_ignores_the_voice_gains_nothing(manifest, voices):
     assert figures["own_wer"].value == 0.0
     # Less than 1, since a shifted row of words still fits in part.
     assert figures["wer"].value > 0.6
+
+
+class Thrifty(ToyTokenizer):
+    """Says the opposite of tokens that were given another voice, even their own."""
+
+    def revoiced(self, tokens, voice):
+        return replace(super().revoiced(tokens, voice), rate=tokens.rate, model="thrifty")
+
+    def decode_blocks(self, tokens, seed, steps, voice):
+        for wave in super().decode_blocks(tokens, seed, steps, voice):
+            yield -wave if tokens.model == "thrifty" else wave
+
+    def check(self, tokens):
+        """Takes all."""
+
+
+def test_words_that_are_lost_by_what_is_kept_are_told_apart(manifest, voices):
+    figures = convert(manifest, pairs(voices, 6), tokenizer=Thrifty()).estimates
+    assert figures["wer"].value == figures["own_wer"].value == 0.0
+    assert figures["kept_wer"].value > 0.6
 
 
 def test_what_cannot_be_scored_says_why(manifest, voices):

@@ -48,6 +48,8 @@ def protocol(**more: Any) -> dict[str, Any]:
         "already reach 0.5 to 0.7",
         "conversion": "to reference: converted against other clips of the reference voice; to "
         "source: against the very clip that was converted; own: the same tokens with their own G",
+        "kept": "what conversion keeps of the tokens (of P the pitch alone, where P says it), with "
+        "their own G",
         "wer": "against the recogniser's transcript of the source, in the source's language",
         "intervals": f"{bootstrap.METHOD}; pairs share voices, so other voices may differ by more",
         "long": f"windows of {WINDOW:g} s, first against last, and decoded against original",

@@ -47,7 +47,8 @@ class ConversionResult:
     """Conversions among one group of voices.
 
     estimates: `SIMILARITIES`; "gain", to_reference less own_to_reference; "share" of pairs that
-    are nearer to the reference than to the source; "wer" and "own_wer".
+    are nearer to the reference than to the source; "wer", "kept_wer", "own_wer": of the converted,
+    of what conversion keeps of the tokens in the own voice, and of all tokens in it.
     """
 
     name: str
@@ -141,9 +142,10 @@ def _convert(
     score = PairScore(clip.name, pair.reference.name, figures)
     language = clip.language.partition("-")[0]
     if judges.asr is not None and known(language):
-        versions = {"source": clip.audio, "converted": converted, "own": own}
+        kept = tokenizer.decode(tokenizer.revoiced(tokens, tokens)).mono().resample(RATE)
+        versions = {"source": clip.audio, "converted": converted, "kept": kept, "own": own}
         score.texts = {name: _text(judges.asr, x, language) for name, x in versions.items()}
-        for name in ("converted", "own"):
+        for name in ("converted", "kept", "own"):
             score.words[name] = wer.word_errors(score.texts["source"], score.texts[name])
     return score
 
@@ -167,7 +169,7 @@ def _estimates(scores: Sequence[PairScore], judges: Judges) -> dict[str, Estimat
     else:
         nothing = bootstrap.missing(reasons[0] if reasons else "there is no pair of voices")
         estimates = dict.fromkeys((*SIMILARITIES, "gain", "share"), nothing)
-    for name, version in (("wer", "converted"), ("own_wer", "own")):
+    for name, version in (("wer", "converted"), ("kept_wer", "kept"), ("own_wer", "own")):
         counts = [score.words[version] for score in scores if version in score.words]
         wrong = [count.substitutions + count.deletions + count.insertions for count in counts]
         estimates[name] = (

@@ -25,6 +25,7 @@ CONVERSION = {
     "gain": ("gain", 3),
     "share": ("nearer to reference", 2),
     "wer": ("WER", 3),
+    "kept_wer": ("kept WER", 3),
     "own_wer": ("own WER", 3),
 }
 """Estimate: title and digits."""
