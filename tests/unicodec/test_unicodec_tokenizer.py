@@ -93,6 +93,10 @@ def test_tokens_without_a_voice_say_so(tok, speech):
         tok.decode(tokens, voice="anna")
     with pytest.raises(TokenError, match="another layout"):
         tok.decode(tokens.only("global", "residual"))
+    with pytest.raises(TokenError, match="have no global stream"):
+        tok.decode(tokens, voice=tokens.only("semantic"))
+    with pytest.raises(TokenError, match="have no global stream"):
+        tok.revoiced(tokens, tokens.only("semantic"))
 
 
 def test_tokens_of_another_order_of_streams_are_refused(tok):

@@ -95,7 +95,7 @@ class DecoderStream(LiveStream):
                 continue
             array = np.asarray(codes[stream.name])
             wanted = stream.groups, 1 if stream.rate is None else frames
-            if stream.name == "residual" and self.model.config.pitch and len(array) == 1:
+            if stream.name == "residual" and self.model.config.pitch and array.shape[:1] == (1,):
                 wanted = 1, frames
             if array.shape != wanted or array.dtype.kind not in "iu":
                 raise TokenError(

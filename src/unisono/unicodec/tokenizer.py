@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unisono.errors import ConfigError
+from unisono.errors import ConfigError, TokenError
 from unisono.segments import (
     VOICE_SECONDS,
     CountedResampler,
@@ -167,7 +167,7 @@ class UniCodecTokenizer(AudioTokenizer):
 
         Where P says the pitch, nothing else of it is left: it is as the speaker said it.
         """
-        self.check(voice)
+        self._check_voice(voice)
         if self.model.config.pitch and "residual" in tokens.codes:
             tokens = tokens.first_groups(residual=1)
         return replace(tokens, codes=self._revoiced(tokens.codes, voice.codes))
@@ -225,10 +225,15 @@ class UniCodecTokenizer(AudioTokenizer):
         glob = lookup(codes)
         return glob if own is None else glob + BEYOND * (glob - lookup(self._tensor("global", own)))
 
+    def _check_voice(self, tokens: AudioTokens) -> None:
+        self.check(tokens)
+        if "global" not in tokens.codes:
+            raise TokenError("The voice's tokens have no global stream; encode the recording anew.")
+
     def _voice(self, voice: Voice) -> Mapping[str, np.ndarray]:
         """Codes of a recording, or of its tokens."""
         if isinstance(voice, AudioTokens):
-            self.check(voice)
+            self._check_voice(voice)
             return voice.codes
         if isinstance(voice, str) and not Path(voice).is_file():
             raise ConfigError(
