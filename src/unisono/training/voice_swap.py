@@ -40,7 +40,8 @@ def swapped_voices(
         away = (register.roll(1) - register)[:, None]
         moved = Pitch(pitch.octaves + away, pitch.voiced)
         kept = model.saying(moved)
-    wave, _ = model.draw(Vectors(glob.roll(1, 0), semantic, kept), moved)
+    said_by = Vectors(glob.roll(1, 0), semantic, kept, pitched=moved is not None)
+    wave, _ = model.draw(said_by, moved)
     encoders = model.global_encoder, model.semantic_encoder
     with _as_they_are(*encoders):
         with torch.no_grad():

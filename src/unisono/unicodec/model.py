@@ -170,15 +170,15 @@ class UniCodec(nn.Module):
         """Waves `[B, T * frame]` of vectors, and the pitch that is told at each spectrum frame.
 
         pitch: drawn instead of it, `[B, T * fold]`, where P says none. None is told where P says
-        all, except in training. The inverse spectrum lags; the last frame is repeated to get its
-        end out [ours].
+        all. The inverse spectrum lags; the last frame is repeated to get its end out [ours].
         """
         semantic, residual = (
             F.pad(x.transpose(1, 2), (0, self._tail), mode="replicate").transpose(1, 2)
             for x in (vectors.semantic, vectors.residual)
         )
-        asked = self.training or not vectors.pitched
-        planes, told = self.decoder(vectors.glob, semantic, residual, tell_pitch=asked)
+        planes, told = self.decoder(
+            vectors.glob, semantic, residual, tell_pitch=not vectors.pitched
+        )
         if pitch is not None:
             pitch = pitch.extended(self._tail * self.config.fold)
         delay = self.spectrum.delay

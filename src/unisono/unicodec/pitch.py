@@ -60,14 +60,16 @@ class PitchBook(nn.Module):
         pattern = apart.argmin(-1)
         last = last_voiced(self.patterns[pattern]).clamp(min=1) - 1
         octaves = pitch.octaves.unflatten(1, (-1, self.fold)).gather(2, last[..., None])[..., 0]
-        level = self.place(octaves).round().long()
-        return pattern * self.levels + torch.where(pattern > 0, level, 0)
+        return self._code(pattern, octaves)
 
     def codes_of(self, rows: Tensor) -> Tensor:
         """Codes `[...]` of rows `[..., dim]` of this book."""
         flags = rows[..., None, 2 : 2 + self.fold]
         pattern = (flags - self.patterns).abs().sum(-1).argmin(-1)
-        level = self.place(rows[..., 1].float() + TYPICAL).round().long()
+        return self._code(pattern, rows[..., 1].float() + TYPICAL)
+
+    def _code(self, pattern: Tensor, octaves: Tensor) -> Tensor:
+        level = self.place(octaves).round().long()
         return pattern * self.levels + torch.where(pattern > 0, level, 0)
 
     def place(self, octaves: Tensor) -> Tensor:
