@@ -37,8 +37,8 @@ class Packages:
     """
 
     def __init__(self, cache: Path, unpacked: Path) -> None:
-        self.cache = cache
-        self.unpacked = unpacked
+        self.cache = cache.resolve()  # commands run in other folders
+        self.unpacked = unpacked.resolve()
 
     def fetch(self, package: Package) -> Path:
         """The checked package file, downloaded when the cache lacks it.

@@ -143,6 +143,153 @@ _OPENARENA: Rules = (
     ("engine", r"world/(fan|machinery|tim_(machine|pump))"),
     ("wind", r"world/(wind|demonwind)"),
 )
+_TRIPLEA: Rules = (
+    (SPEECH, r"anthem|theme|overture|epic|lotr|march|classic_music|la_reine|colosseum|gladiator"),
+    (SPEECH, r"cheering|massacre|chaos|robot|2608|_appear$"),
+    ("wood work", r"sawing_wood"),
+    ("water", r"_01_splash_and_waves"),
+    ("birds", r"_hawk_"),
+    ("metal impact", r"sword_fighting(_with_no_cannon)?$"),
+    ("gunshot", r"musket_volley|machine_gun|infantry_being_shot_at"),
+    ("cannon", r"just_aa_artillery|battleship_volley"),
+    ("horn or bell", r"horn$|door_bell|short_fanfare|sad_trumpet"),
+    ("engine", r"air_flyby$|air_close_flyby$"),
+    ("drum", r"_drumming$"),
+)
+_UNKNOWN_HORIZONS: Rules = (
+    (SPEECH, r"/events/|main_square|tavern|success"),
+    ("wood work", r"/lumberjack"),
+    ("stone work", r"/stonemason"),
+    ("metal impact", r"/smith$"),
+    ("horn or bell", r"/ships_bell"),
+    ("livestock", r"/sheepfield"),
+)
+_LINCITY: Rules = (
+    (SPEECH, r"/(market|school|university|residential|shanty|sports|commune)"),
+    ("metal impact", r"/blacksmith"),
+    ("fire", r"/fire\d"),
+)
+_CUBE2: Rules = (
+    (SPEECH, r"olpc/(?!michaelbierylo)"),
+    ("gunshot", r"q009/(pistol|shotgun|minigun)"),
+    ("explosion", r"q009/explosion|sfx/explode"),
+    ("fire", r"sfx/burning"),
+    ("metal impact", r"sfx/tink"),
+    ("water", r"waterdrip|watersplash"),
+    ("engine", r"chainsaw/"),
+)
+_CAVEEXPRESS: Rules = (
+    (SPEECH, r"/music-|water-rescue|player-pain|npc-walking-(?!walk)|npc-blowing"),
+    ("water", r"water-(impact|leave|rising)|waterfall|swimming"),
+    ("animal", r"npc-mammut-(?!walk)"),
+)
+_MADBOMBER: Rules = (
+    (SPEECH, r"/highscore$"),
+    ("water", r"/splash"),
+)
+_BRAINPARTY: Rules = (
+    ("livestock", r"/baa"),
+    ("gunshot", r"/gun\d"),
+    ("breaking", r"/glass_break"),
+    ("explosion", r"/explosion"),
+    ("cat", r"/meow"),
+)
+_HYPERROGUE: Rules = (
+    (SPEECH, r"prince|cultist|necroman|vizier|gardener|rosebeauty|fairy|/tada|/levelup"),
+    ("birds", r"-bomberbird|-eagle"),
+    ("livestock", r"/bull$"),
+    ("water", r"/splash"),
+    ("fire", r"/fire$"),
+    ("explosion", r"/explosion"),
+    ("gate", r"(open|close)gate"),
+    ("dog", r"seen-woof"),
+    ("frog", r"seen-frog"),
+)
+_FREEDROIDRPG: Rules = (
+    (SPEECH, r"voice_samples/|comments/|scream|takeover_game|thouart"),
+    ("breaking", r"/glass_break"),
+    ("footstep", r"/tux_footstep"),
+    ("explosion", r"/blast_sound"),
+    ("metal impact", r"/drop_sword"),
+)
+_HEX_A_HOP: Rules = (
+    (SPEECH, r"/music-|sound-win"),
+    ("breaking", r"sound-crack"),
+    ("explosion", r"sound-explode"),
+)
+_PLEE_THE_BEAR: Rules = (
+    ("water", r"weather/rain"),
+    ("frog", r"frog/croak"),
+)
+_PEKKA_KANA: Rules = (
+    (SPEECH, r"/music/|sprites/p_"),
+    ("livestock", r"sfx/moo$|sprites/pig"),
+    ("birds", r"sprites/(bird|chick|crow|hen)(_ko)?$"),
+    ("water", r"sfx/splash"),
+    ("breaking", r"/boxcrack"),
+    ("explosion", r"sprites/explot"),
+    ("insects", r"sprites/bee(hive)?$"),
+    ("frog", r"sprites/frog_"),
+)
+_SCRATCH: Rules = (
+    ("footstep", r"human/footsteps"),
+    ("scream", r"human/scream"),
+    (SPEECH, r"/(human|vocals|instruments|music loops|electronic)/"),
+    ("birds", r"animal/(duck|goose)$"),
+    ("dog", r"animal/dog"),
+    ("cat", r"animal/(cat|kitten)$"),
+    ("insects", r"animal/crickets?$"),
+    ("water", r"effects/water"),
+)
+_SIMUTRANS: Rules = (
+    ("wood work", r"/buzzsaw"),
+    ("birds", r"/seagulls"),
+)
+_HOMEDECOR: Rules = (
+    ("water", r"_shower|_toilet_flush|_faucet"),
+    ("fire", r"/fire_small"),
+    ("horn or bell", r"_doorbell"),
+    ("gate", r"_gate_"),
+)
+_UNIFIED_INVENTORY: Rules = (
+    ("birds", r"/(birds|owl)$"),
+    ("horn or bell", r"/dingdong"),
+)
+_POMODORO: Rules = (
+    ("birds", r"/birds$"),
+    ("horn or bell", r"/(loud-)?bell$"),
+)
+_7KAA: Rules = (
+    ("water", r"/rain$"),
+    ("thunder", r"/thunder$"),
+)
+_DUSTRACING: Rules = (
+    (SPEECH, r"/cheering"),
+    ("engine", r"/carengine"),
+    ("horn or bell", r"/bell$"),
+)
+_SOUND_ICONS: Rules = (
+    ("birds", r"/canary"),
+    ("insects", r"/cockchafer"),
+    ("horn or bell", r"/trumpet"),
+    (SPEECH, r"/(cembalo|chord|cymbaly|electric-piano|guitar|klavichord|piano|pipe|violoncello)"),
+    (SPEECH, r"/xylofon"),
+)
+_BERUSKY: Rules = (  # Czech names
+    (SPEECH, r"/(juch|hopla|fairy|pray|voc|silence)\d*$"),
+    ("birds", r"/(ptak|crow|racek|les)\d+$"),
+    ("water", r"/(voda|zblunk|bubl|bubliny|kap|dest)\d+$"),
+    ("explosion", r"/exploze\d"),
+    ("footstep", r"/w?step"),
+    ("metal impact", r"/(krumpac|hrebik)\d|pad_krompace|push steel"),
+    ("wood work", r"/(push wood|paddrevo)$"),
+    ("breaking", r"/rozpad\d"),
+    ("engine", r"/(auto|parnik)\d"),
+    ("horn or bell", r"/zvon\d"),
+    ("thunder", r"/hrom\d"),
+    ("wind", r"/vitr\d"),
+    ("frog", r"/frog\d"),
+)
 
 PACKAGE_RULES: Mapping[str, Rules] = {
     "0ad-data": _0AD,
@@ -155,4 +302,25 @@ PACKAGE_RULES: Mapping[str, Rules] = {
     "flare-game": _FLARE,
     "ardentryst": _ARDENTRYST,
     "openarena-data": _OPENARENA,
+    "triplea": _TRIPLEA,
+    "unknown-horizons": _UNKNOWN_HORIZONS,
+    "lincity-ng-data": _LINCITY,
+    "cube2-data": _CUBE2,
+    "caveexpress-data": _CAVEEXPRESS,
+    "madbomber-data": _MADBOMBER,
+    "brainparty-data": _BRAINPARTY,
+    "hyperrogue-music": _HYPERROGUE,
+    "freedroidrpg-data": _FREEDROIDRPG,
+    "hex-a-hop-data": _HEX_A_HOP,
+    "plee-the-bear-data": _PLEE_THE_BEAR,
+    "pekka-kana-2-data": _PEKKA_KANA,
+    "scratch": _SCRATCH,
+    "simutrans-pak64": _SIMUTRANS,
+    "minetest-mod-homedecor": _HOMEDECOR,
+    "minetest-mod-unified-inventory": _UNIFIED_INVENTORY,
+    "gnome-shell-pomodoro-data": _POMODORO,
+    "7kaa-data": _7KAA,
+    "dustracing2d-data": _DUSTRACING,
+    "sound-icons": _SOUND_ICONS,
+    "berusky2-data": _BERUSKY,
 }

@@ -15,6 +15,7 @@ from recipes.corpus import (
     pocketsphinx,
     sounds,
     synthesis,
+    tongues,
     tuxpaint,
 )
 from recipes.corpus.build import Source
@@ -61,6 +62,8 @@ def all_sources() -> tuple[Source, ...]:
         Source("hydrogen-drumkits", "various", sounds.drums, phase=3, kind="sound"),
         Source("opensfx", "CC-BY-SA-3.0", sounds.effects, phase=3, kind="sound"),
         Source("kokoro", "Apache-2.0", kokoro.english, phase=3),
+        Source("pico", "Apache-2.0", tongues.pico, phase=3),
+        Source("festival", "GPL-2.0", tongues.festival, phase=3),
         *(
             Source(
                 name,

@@ -89,6 +89,29 @@ def test_long_sounds_with_a_class_are_cut_where_the_package_has_its_own_rules(pa
     np.testing.assert_array_equal(clip.samples, whole[160_000:320_000])
 
 
+def test_long_sounds_give_several_cuts_where_the_game_asks_for_them(packages):
+    folder = packages.unpacked / "plee-the-bear-data/usr/share/games/plee-the-bear/sound/weather"
+    long = sound(30, seconds=32.0, rate=16_000)
+    write(
+        folder, {"rain.wav": long, "rain2.wav": sound(31, seconds=10.5), "fog.wav": sound(32, 40)}
+    )
+    clips = list(games.game_sounds(packages, game("plee-the-bear-sounds")))
+    assert [clip.label for clip in clips] == ["water"] * 6
+    assert len({clip.key for clip in clips}) == 1
+    assert all(clip.samples.size == 5 * clip.rate for clip in clips)
+    whole, _ = soundfile.read(io.BytesIO(long), dtype="float32")
+    for clip, begin in zip(clips[:4], (1.5, 9.5, 17.5, 25.5), strict=True):
+        first = int(begin * 16_000)
+        np.testing.assert_array_equal(clip.samples, whole[first : first + 80_000])
+
+
+def test_only_the_endings_of_the_game_are_read(packages):
+    folder = packages.unpacked / "7kaa-data/usr/share/games/7kaa/SOUND"
+    write(folder, {"RAIN.WAV": sound(33), "THUNDER.wav": sound(34)})
+    clips = list(games.game_sounds(packages, game("7kaa-sounds")))
+    assert [clip.label for clip in clips] == ["water"]
+
+
 def test_every_game_is_on_one_side_and_evaluation_comes_first():
     sides = [game.evaluation for game in games.GAMES]
     assert sides == sorted(sides, reverse=True)

@@ -16,7 +16,7 @@ from unisono.errors import ConfigError, DataError
 from unisono.sap import words
 from unisono.sap.compose import SceneSet
 from unisono.sap.scene_config import SceneConfig, load_scene_config
-from unisono.sap.scene_sounds import change_tempo, lengthen, trim
+from unisono.sap.scene_sounds import change_tempo, lengthen, repeat, trim
 from unisono.sap.schema import SAP
 from unisono.sap.speakers import clip_pitch
 
@@ -248,6 +248,28 @@ def test_lasting_sounds_become_continuous_events(corpus):
             assert min(decibels(block) for block in blocks[2:-2]) > part.level - 12
         seen.add(part.label)
     assert seen == {"bell", "gunshot", "water", "rain"}
+
+
+def test_short_sounds_are_repeated_as_told_and_stay_one_event(corpus):
+    section = {"probability": 1.0, "times": (3, 3), "pause": (0.1, 0.2), "longest": 0.6}
+    events = {"count": (1, 1), "alone": 1.0, "loop": 0.0, "repeat": section, "seconds": (0.1, 2.5)}
+    scenes, seen = SceneSet(scene_config(corpus, {"events": 1}, events=events)), {}
+    for number in range(20):
+        (part,) = scenes[number].parts
+        seen[part.label] = part
+        if part.label in ("bell", "gunshot"):
+            assert part.changes == {"times": 3.0}
+            once = 0.5 if part.label == "bell" else 0.2
+            assert 3 * once + 0.16 - 0.02 < part.seconds <= min(2.5, 3 * once + 0.48 + 0.05)
+        else:
+            assert "times" not in part.changes  # too long to come again and again
+    assert len(seen) == 4
+
+
+def test_a_sound_comes_again_after_each_pause():
+    wave = np.array([1, -1], np.float32)
+    assert repeat(wave, [1.0, 2.4]).tolist() == [1, -1, 0, 1, -1, 0, 0, 1, -1]
+    assert repeat(wave, []).tolist() == [1, -1]
 
 
 def test_balance_draws_labels_alike(corpus, tmp_path):

@@ -175,6 +175,13 @@ class SceneSet:
         if section.speed.probability and rng.random() < section.speed.probability:
             changes["played"] = float(rng.uniform(*section.speed.factor))
             wave = effects.change_speed(wave, changes["played"], rate)
+        repeat = section.repeat
+        short = 0 < len(wave) <= repeat.longest * rate
+        if repeat.probability and short and rng.random() < repeat.probability:
+            times = int(rng.integers(repeat.times[0], repeat.times[1] + 1))
+            pauses = rng.uniform(*repeat.pause) * rate * rng.uniform(0.8, 1.2, times - 1)
+            wave, longest = scene_sounds.repeat(wave, pauses), round(section.seconds[1] * rate)
+            wave, changes["times"] = wave[:longest], float(times)
         wave = wave[:length]
         if len(wave) < section.seconds[0] * rate:
             return None

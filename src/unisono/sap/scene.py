@@ -28,8 +28,8 @@ class Part:
         lasting: whether it is a continuous event.
         clips: where it comes from, each as the manifest names it (`path@start`).
         changes: what was done and by how much: `speed` (factor, pitch kept), `semitones`,
-            `played` (factor, pitch and length alike), `rt60` and `direct` (room), `cutoff` (Hz),
-            `telephone` (1).
+            `played` (factor, pitch and length alike), `times` (a sound again and again), `rt60`
+            and `direct` (room), `cutoff` (Hz), `telephone` (1).
     """
 
     role: Role

@@ -92,6 +92,24 @@ class PlaySpeed(Section):
     factor: Factors = (0.8, 1.25)
 
 
+class Repeats(Section):
+    """A short sound again and again, as one chops, hammers, walks or shoots: still one event."""
+
+    probability: Share = 0.0
+    times: tuple[Annotated[int, Field(ge=2, le=20)], Annotated[int, Field(ge=2, le=20)]] = (2, 8)
+    """Fewest and most."""
+    pause: Lengths = (0.0, 0.4)
+    """Seconds between two; one length for all, give or take a fifth."""
+    longest: Positive = 1.0
+    """Longer sounds than this many seconds come once."""
+
+    @model_validator(mode="after")
+    def _counts(self) -> Repeats:
+        if self.times[0] > self.times[1]:
+            raise ValueError("times is two numbers, the smaller first")
+        return self
+
+
 class SpeechMaterial(Material):
     """Speech with text; clips of one speaker follow each other until the scene is long enough."""
 
@@ -135,6 +153,7 @@ class EventMaterial(Material):
     alone: Share = 0.0
     """Share of the scenes of events only that hold one event and little around it."""
     speed: PlaySpeed = Field(default_factory=PlaySpeed)
+    repeat: Repeats = Field(default_factory=Repeats)
 
     @model_validator(mode="after")
     def _counts(self) -> EventMaterial:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from unisono.data import effects
 from unisono.data.effects import Wave
 from unisono.errors import require_extra
 
-__all__ = ["change_tempo", "fade", "in_room", "lengthen", "trim"]
+__all__ = ["change_tempo", "fade", "in_room", "lengthen", "repeat", "trim"]
 
 _BLOCK = 0.01
 """Seconds over which loudness is taken to find where a sound begins and ends."""
@@ -52,6 +54,12 @@ def lengthen(wave: Wave, length: int, rate: int) -> Wave:
         whole[start : start + overlap] += part
         whole[start + overlap : start + len(wave)] += piece[overlap:]
     return whole[:length]
+
+
+def repeat(wave: Wave, pauses: Sequence[float]) -> Wave:
+    """A sound once and once more after each of `pauses`, in samples."""
+    gaps = (np.zeros(round(pause), np.float32) for pause in pauses)
+    return np.concatenate([wave, *(part for gap in gaps for part in (gap, wave))])
 
 
 def change_tempo(wave: Wave, factor: float, rate: int) -> Wave:
