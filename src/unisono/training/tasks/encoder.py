@@ -168,7 +168,8 @@ class EncoderTask:
         figures = _means(found)
         if symbols:
             figures["per"] = errors / symbols
-        figures |= {f"{name}_right": float(np.mean(told)) for name, told in answers.items()}
+        answered = {name: told for name, told in answers.items() if told}
+        figures |= {f"{name}_right": float(np.mean(told)) for name, told in answered.items()}
         if self._started:
             used = code_usage(counts)
             figures |= {"use": used.share, "perplexity": used.perplexity}
