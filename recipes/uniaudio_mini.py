@@ -22,7 +22,8 @@ STAGES = (
     "vocoder-decoded", "pitch-decoded",
 )  # fmt: skip
 SCENES = {
-    "mini": (9000, 1), "mini-events": (8000, 77), "mini-voices": (4500, 6), "mini-sounds": (4000, 10)
+    "mini": (9000, 1), "mini-events": (8000, 77),
+    "mini-voices": (4500, 6), "mini-sounds": (4000, 10),
 }  # fmt: skip
 """Compositions in configs/scenes: how many, and from which seed."""
 VALID_SCENES = 160

@@ -63,7 +63,7 @@ def all_sources() -> tuple[Source, ...]:
         Source("opensfx", "CC-BY-SA-3.0", sounds.effects, phase=3, kind="sound"),
         Source("kokoro", "Apache-2.0", kokoro.english, phase=3),
         Source("pico", "Apache-2.0", tongues.pico, phase=3),
-        Source("festival", "GPL-2.0", tongues.festival, phase=3),
+        Source("festival", tongues.FESTIVAL_LICENCE, tongues.festival, phase=3),
         *(
             Source(
                 name,

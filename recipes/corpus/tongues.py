@@ -59,6 +59,7 @@ FESTIVAL = (
     Voice("festival-ph", "cs", "czech_ph", 1, 3),
     Voice("festival-machac", "cs", "czech_machac", 2, 3),
 )
+FESTIVAL_LICENCE = "GPL-2.0-or-later AND GPL-3.0-or-later"
 _ENCODINGS = {"it": "iso-8859-1", "cs": "iso-8859-2"}
 
 

@@ -211,6 +211,31 @@ def test_the_stage_reads_a_finished_encoders_tokens(scenes, run, tmp_path):
     assert tok.fields.fields == task.fields.values
 
 
+def test_labelled_sounds_come_by_themselves_too(scenes, run, tmp_path):
+    rng = np.random.default_rng(1)
+    items = []
+    for n, label in enumerate(("bell", "", "water", "bell", "water")):
+        wave = 0.1 * rng.standard_normal(4800).astype(np.float32)
+        soundfile.write(tmp_path / f"{n}.wav", wave, 16000)
+        split = "valid" if n == 4 else "train"
+        facts = {"kind": "sound", "label": label, "split": split}
+        items.append(ManifestItem(path=f"{n}.wav", duration=0.3, **facts))
+    write_manifest(tmp_path / "sounds.jsonl", items)
+    more = {"data.train": [str(scenes), str(tmp_path / "sounds.jsonl")], "options.fields.least": 2,
+            "data.kinds": ["speech", "sound"]}  # fmt: skip
+    joined, apart = (
+        build_task(of_tokens(scenes, tmp_path / name, run, **more, **{"options.singles": singles}))
+        for name, singles in (("joined", False), ("apart", True))
+    )
+    count = len(joined.tokens["train"])
+    assert len(apart.tokens["train"]) == len(apart.seconds["train"]) == count + 3
+    assert [facts[EVENTS] for facts in apart.facts["train"][count:]] == [
+        ("bell",), ("water",), ("bell",)
+    ]  # fmt: skip
+    assert apart.seconds["train"][count:] == [0.3] * 3
+    assert len(apart.tokens["valid"]) == len(joined.tokens["valid"])
+
+
 def test_a_stopped_stage_goes_on_as_if_nothing_had_been(scenes, run, tmp_path):
     even = {"options.fields.least": 2, "optimizers.reader.floor": 1, "optimizers.reader.warmup": 0}
     for name, stops in (("whole", (6,)), ("parts", (3, 6))):

@@ -179,7 +179,8 @@ class SceneSet:
         short = 0 < len(wave) <= repeat.longest * rate
         if repeat.probability and short and rng.random() < repeat.probability:
             times = int(rng.integers(repeat.times[0], repeat.times[1] + 1))
-            pauses = rng.uniform(*repeat.pause) * rate * rng.uniform(0.8, 1.2, times - 1)
+            pause = rng.uniform(*repeat.pause) * rate
+            pauses = (pause * rng.uniform(0.8, 1.2, times - 1)).tolist()
             wave, longest = scene_sounds.repeat(wave, pauses), round(section.seconds[1] * rate)
             wave, changes["times"] = wave[:longest], float(times)
         wave = wave[:length]

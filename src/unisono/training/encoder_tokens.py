@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from unisono.training.state import module_weights
 from unisono.training.states import Sequences, open_sequences
 from unisono.training.world import World
 from unisono.uniaudio.encoder import UniAudioEncoder
+
+log = logging.getLogger(__name__)
 
 _PLACES_A_CODE = 64
 """So many tokens for each code tell, on average, what another encoder's codes stand for."""
@@ -160,8 +163,9 @@ def _tokens(
     encoder: UniAudioEncoder, sequences: Sequences, chosen: Sequence[int] | None = None
 ) -> list[Tensor]:
     """Token ids `[T]` of every sequence, or of those that are chosen."""
-    found = []
-    for index in range(len(sequences.seconds)) if chosen is None else chosen:
+    found: list[Tensor] = []
+    indices = range(len(sequences.seconds)) if chosen is None else chosen
+    for index in indices:
         inputs = sequences.inputs([index], encoder.device)
         state = inputs.state
         if state is None:
@@ -170,4 +174,6 @@ def _tokens(
         state = encoder.run_layers(state, encoder.config.quantize_position)
         assert state.token_ids is not None
         found.append(state.token_ids[0].cpu())
+        if len(found) % 1000 == 0:
+            log.info("tokens of %d of %d sequences", len(found), len(indices))
     return found

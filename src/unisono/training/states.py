@@ -136,7 +136,7 @@ class LiveSequences:
         self.places = [
             (part, clips)
             for part, clip_set in enumerate(self.clip_sets)
-            for clips in plan_sequences(clip_set.items, config.data.sequence_seconds, config.seed)
+            for clips in self._planned(clip_set, config)
         ]
         self.seconds = [
             min(LONGEST_SECONDS, sum(item.duration for item in self.items(index)))
@@ -144,6 +144,10 @@ class LiveSequences:
         ]
         self.mel_width = self.multiple * encoder.config.num_mel_bins
         self.augment = Augmenter(config.data.augment, self.features.rate, config.seed)
+
+    def _planned(self, clips: ClipSet, config: TrainConfig) -> list[list[int]]:
+        """The clips of each sequence."""
+        return plan_sequences(clips.items, config.data.sequence_seconds, config.seed)
 
     def items(self, index: int) -> list[ManifestItem]:
         """The clips of a sequence."""
@@ -173,6 +177,13 @@ class LiveSequences:
             mask=mask[:, :: self.multiple],
         )
         return to_device(inputs, device)
+
+
+class SingleSounds(LiveSequences):
+    """Every labelled sound of a split by itself."""
+
+    def _planned(self, clips: ClipSet, config: TrainConfig) -> list[list[int]]:
+        return [[i] for i, item in enumerate(clips.items) if item.kind == "sound" and item.label]
 
 
 def open_sequences(

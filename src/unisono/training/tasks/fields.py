@@ -28,8 +28,9 @@ from unisono.training.encoder_tokens import (
 )
 from unisono.training.field_targets import FIELDS, FieldValues, facts_of
 from unisono.training.given import is_model
-from unisono.training.states import LiveSequences, Sequences
+from unisono.training.states import LiveSequences, Sequences, SingleSounds
 from unisono.training.world import World
+from unisono.uniaudio.encoder import UniAudioEncoder
 from unisono.uniaudio.field_reader import FieldReader, added, clip_statistics
 
 _VALID_BATCH = 32
@@ -50,6 +51,8 @@ class FieldsOptions(Section):
     """Let statistics of the clip answer, see `FieldReader`; the convolutions learn beside them."""
     penalty: float = Field(default=0.05, ge=0)
     """Of the squared weights on the statistics, summed: with few labels, the larger the better."""
+    singles: bool = False
+    """Let every labelled sound come by itself too, as it is asked about, beside the sequences."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,17 @@ class FieldsTask:
         voices = {} if section.voices is None else read_voices(section.voices)
         self.seconds, self.tokens, self.facts = {}, {}, {}
         for split in ("train", "valid"):
-            found = given.sequences[split]
-            self.seconds[split] = found.seconds
+            read = [(given.sequences[split], given.tokens[split])]
+            if split == "train" and self.options.singles:
+                alone = SingleSounds(encoder, config, split)
+                read.append((alone, self._tokens_of(encoder, alone)))
+            self.seconds[split] = [each for found, _ in read for each in found.seconds]
             self.facts[split] = [
-                facts_of(found.items(i), voices, section.rename) for i in range(len(found.seconds))
+                facts_of(found.items(i), voices, section.rename)
+                for found, _ in read
+                for i in range(len(found.seconds))
             ]
-            self.tokens[split] = given.tokens[split]
+            self.tokens[split] = [ids for _, tokens in read for ids in tokens]
         self.fields = FieldValues.of(self.facts["train"], section)
         if self.world.main:
             self.fields.write(config.out / FIELDS)
@@ -108,11 +116,11 @@ class FieldsTask:
         found: dict[str, Sequences] = {
             split: LiveSequences(encoder, config, split) for split in splits
         }
-        tokens = {
-            split: cached_tokens(encoder, own, config.out / "tokens", self.world)
-            for split, own in found.items()
-        }
+        tokens = {split: self._tokens_of(encoder, own) for split, own in found.items()}
         return Tokenized(encoder, {}, found, tokens)
+
+    def _tokens_of(self, encoder: UniAudioEncoder, found: Sequences) -> list[Tensor]:
+        return cached_tokens(encoder, found, self.config.out / "tokens", self.world)
 
     def batch(self, step: int) -> FieldBatch:
         """This process's sequences of the step: every one comes once in each pass over the data."""
