@@ -23,7 +23,7 @@ STAGES = (
 )  # fmt: skip
 SCENES = {
     "mini": (9000, 1), "mini-events": (8000, 77),
-    "mini-voices": (4500, 6), "mini-sounds": (4000, 10),
+    "mini-voices": (4500, 6), "mini-sounds": (3000, 12),
 }  # fmt: skip
 """Compositions in configs/scenes: how many, and from which seed."""
 VALID_SCENES = 160
