@@ -252,6 +252,7 @@ def test_a_stopped_stage_goes_on_as_if_nothing_had_been(scenes, run, tmp_path):
     [
         ({"options.encoder": "unicodec-mini"}, "system unicodec"),
         ({"data.augment.gain.probability": 0.5}, "tokens are read once"),
+        ({"options.singles": True}, "no sound of data.train has a label"),
     ],
 )
 def test_what_the_stage_cannot_take(scenes, run, tmp_path, change, told):

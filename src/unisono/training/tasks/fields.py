@@ -85,6 +85,11 @@ class FieldsTask:
             read = [(given.sequences[split], given.tokens[split])]
             if split == "train" and self.options.singles:
                 alone = SingleSounds(encoder, config, split)
+                if not alone.seconds:
+                    raise ConfigError(
+                        "options.singles: no sound of data.train has a label; name such data, with "
+                        "sound among data.kinds, or leave singles out"
+                    )
                 read.append((alone, self._tokens_of(encoder, alone)))
             self.seconds[split] = [each for found, _ in read for each in found.seconds]
             self.facts[split] = [
