@@ -33,14 +33,14 @@ def sentences(packages: Packages, dictionary: Path | None = None) -> list[str]:
     """
     words = dictionary or packages.tree(PACKAGES["wamerican"]) / "usr/share/dict/american-english"
     rng = random.Random(SEED)
-    quotations = list(clean_sentences(_fortunes(packages)))
+    sayings = list(clean_sentences(_fortunes(packages)))
     descriptions = list(clean_sentences(english_descriptions(packages)))
-    rng.shuffle(quotations)
+    rng.shuffle(sayings)
     rng.shuffle(descriptions)
     composed = clean_sentences(compose(rng, words.read_text(encoding="utf-8").split(), 4000))
     verses = list(clean_sentences(_verses(packages)))
     rng.shuffle(verses)
-    pool = quotations[:5000] + descriptions + list(composed) + verses[:800]
+    pool = sayings[:5000] + descriptions + list(composed) + verses[:800]
     unique = list({sentence.lower(): sentence for sentence in pool}.values())
     rng.shuffle(unique)
     return unique
@@ -63,14 +63,19 @@ def clean_sentences(texts: Iterable[str]) -> Iterator[str]:
                 yield sentence
 
 
+def quotations(path: Path) -> Iterator[str]:
+    """The quotations of a file of fortune cookies, without who said them."""
+    for quotation in path.read_text(encoding="utf-8", errors="ignore").split("\n%"):
+        yield re.split(r"\n\s*--\s", quotation)[0].lstrip("%\n")
+
+
 def _fortunes(packages: Packages) -> Iterator[str]:
     for name in ("fortunes", "fortunes-min"):
         folder = packages.tree(PACKAGES[name]) / "usr/share/games/fortunes"
         for path in sorted(folder.iterdir()):
             if path.suffix or path.name in _SKIPPED or not path.is_file():
                 continue
-            for quotation in path.read_text(encoding="utf-8", errors="ignore").split("\n%"):
-                yield re.split(r"\n\s*--\s", quotation)[0].lstrip("%\n")
+            yield from quotations(path)
 
 
 def _verses(packages: Packages) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,12 @@ _SHARES = 6  # the sixth is for kokoro.py
 
 def joe(packages: Packages, minutes: float = 60.0) -> Iterator[Clip]:
     """Piper's American male voice, at tempos between 0.85 and 1.2."""
-    return _spoken(packages, "joe", piper_voice(packages), minutes)
+    return spoken("joe", piper_voice(packages), _own_sentences(packages, "joe"), minutes)
 
 
 def flite(packages: Packages, voice: str, minutes: float = 25.0) -> Iterator[Clip]:
     """One of Flite's voices (kal16, awb, rms, slt); needs the program `flite`."""
-    return _spoken(packages, voice, flite_voice(voice), minutes)
+    return spoken(voice, flite_voice(voice), _own_sentences(packages, voice), minutes)
 
 
 def piper_voice(packages: Packages) -> Speak:
@@ -62,17 +62,27 @@ def flite_voice(voice: str) -> Speak:
 
     def speak(text: str, rng: random.Random) -> tuple[np.ndarray, int]:
         stretch = f"duration_stretch={rng.uniform(0.85, 1.15):.3f}"
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "speech.wav"
-            command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", str(path)]
-            try:
-                subprocess.run(command, check=True, capture_output=True)
-            except FileNotFoundError as error:
-                raise DataError("flite is not installed: apt-get install flite") from error
-            samples, rate = soundfile.read(path, dtype="float32")
-        return samples, rate
+        return said_by(["flite", "-voice", voice, "--setf", stretch, "-t", text], "flite")
 
     return speak
+
+
+def said_by(command: Sequence[str], package: str, given: bytes = b"") -> tuple[np.ndarray, int]:
+    """Samples and rate of what a program of a Debian package writes to its `-o`.
+
+    Raises `DataError` when it is not installed or fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        try:
+            subprocess.run([*command, "-o", path], check=True, capture_output=True, input=given)
+        except FileNotFoundError as error:
+            raise DataError(f"{command[0]} is not installed: apt-get install {package}") from error
+        except subprocess.CalledProcessError as error:
+            reason = error.stderr.decode(errors="replace").strip()[-200:]
+            raise DataError(f"{' '.join(command)}: {reason}") from error
+        samples, rate = soundfile.read(path, dtype="float32")
+    return samples, rate
 
 
 def disguise_factor(rng: random.Random) -> float:
@@ -83,17 +93,22 @@ def disguise_factor(rng: random.Random) -> float:
     return round(rng.uniform(0.85, 1.30), 2) if rng.random() < 2 / 3 else 1.0
 
 
-def _spoken(packages: Packages, voice: str, speak: Speak, minutes: float) -> Iterator[Clip]:
-    """Speak sentences until `minutes` are full; every voice gets sentences of its own."""
+def spoken(
+    voice: str, speak: Speak, texts: Iterable[str], minutes: float, language: str = "en"
+) -> Iterator[Clip]:
+    """A voice's clips of `texts`, some of them disguised, until `minutes` are full."""
     seconds = 0.0
-    mine = sentences(packages)[_PLACES[voice] :: _SHARES]
-    for text in mine:
+    for text in texts:
         rng = random.Random(f"{voice}/{text}")
         factor = disguise_factor(rng)
         samples, rate = speak(text, rng)
         rate = round(rate * factor)
         name = voice if factor == 1.0 else f"{voice}*{factor:.2f}"
         seconds += samples.size / rate
-        yield Clip(f"{voice}/{text}", samples, rate, text, "en", name)
+        yield Clip(f"{voice}/{text}", samples, rate, text, language, name)
         if seconds >= minutes * 60:
             return
+
+
+def _own_sentences(packages: Packages, voice: str) -> list[str]:
+    return sentences(packages)[_PLACES[voice] :: _SHARES]

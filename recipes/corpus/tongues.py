@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import soundfile
 
 from recipes.corpus.clip import Clip
-from recipes.corpus.sentences import sentences
-from recipes.corpus.synthesis import Speak, disguise_factor
+from recipes.corpus.sentences import quotations, sentences
+from recipes.corpus.synthesis import Speak, said_by, spoken
 from recipes.corpus.table import PACKAGES
 from recipes.corpus.text import plain
 from recipes.corpus.tuxpaint import stamp_texts, stamps
@@ -99,20 +95,8 @@ def festival_voice(engine: str, encoding: str) -> Speak:
 
     def speak(text: str, rng: random.Random) -> tuple[np.ndarray, int]:
         stretch = f"(Parameter.set 'Duration_Stretch {rng.uniform(0.85, 1.15):.3f})"
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "speech.wav"
-            command = ["text2wave", "-eval", f"(voice_{engine})", "-eval", stretch, "-o", str(path)]
-            try:
-                subprocess.run(
-                    command, check=True, capture_output=True, input=text.encode(encoding)
-                )
-            except FileNotFoundError as error:
-                raise DataError("Festival is not installed: apt-get install festival") from error
-            except subprocess.CalledProcessError as error:
-                reason = error.stderr.decode(errors="replace").strip()[-200:]
-                raise DataError(f"Festival cannot speak as {engine}: {reason}") from error
-            samples, rate = soundfile.read(path, dtype="float32")
-        return samples, rate
+        command = ["text2wave", "-eval", f"(voice_{engine})", "-eval", stretch]
+        return said_by(command, "festival", text.encode(encoding))
 
     return speak
 
@@ -144,22 +128,13 @@ def _fortunes(packages: Packages, language: str) -> Iterator[str]:
     folder = packages.tree(PACKAGES[f"fortunes-{language}"]) / "usr/share/games/fortunes"
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if not _SKIPPED.search(path.as_posix()):
-            for quotation in path.read_text(encoding="utf-8", errors="ignore").split("\n%"):
-                yield re.split(r"\n\s*--\s", quotation)[0].lstrip("%\n")
+            yield from quotations(path)
 
 
 def _spoken(packages: Packages, voice: Voice, speak: Speak, minutes: float) -> Iterator[Clip]:
-    seconds = 0.0
     encoding = _ENCODINGS.get(voice.language, "utf-8")
-    for text in foreign_sentences(packages, voice.language)[voice.share :: voice.shares]:
-        if text.encode(encoding, errors="ignore").decode(encoding) != text:
-            continue  # a character that the synthesizer does not know
-        rng = random.Random(f"{voice.name}/{text}")
-        factor = disguise_factor(rng)
-        samples, rate = speak(text, rng)
-        rate = round(rate * factor)
-        name = voice.name if factor == 1.0 else f"{voice.name}*{factor:.2f}"
-        seconds += samples.size / rate
-        yield Clip(f"{voice.name}/{text}", samples, rate, text, voice.language, name)
-        if seconds >= minutes * 60:
-            return
+    mine = foreign_sentences(packages, voice.language)[voice.share :: voice.shares]
+    known = (
+        text for text in mine if text.encode(encoding, errors="ignore").decode(encoding) == text
+    )
+    return spoken(voice.name, speak, known, minutes, voice.language)
